@@ -1,0 +1,74 @@
+"""The few types that every part of adv_rec shares: everything is a game."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import flax.struct
+import jax
+import optax
+
+Params = Any  # a pytree of arrays
+Batch = Mapping[str, Any]  # name -> array; leading axis: the example
+Metrics = Mapping[str, Any]  # name -> scalar
+
+# (own params, all players' params, batch, key) -> (scalar, metrics). The
+# opponents are frozen because only the first argument is differentiated.
+Loss = Callable[
+  [Params, Mapping[str, Params], Batch, jax.Array], tuple[jax.Array, Metrics]
+]
+
+
+def plain(loss: Loss) -> Callable[..., tuple[Params, Metrics]]:
+  """The gradient of a loss by its first argument, and the loss's metrics."""
+  return jax.grad(loss, has_aux=True)
+
+
+class Player(NamedTuple):
+  """One side of a game: what it owns, what it minimises, how it learns.
+
+  Attributes:
+    init: key -> the player's parameters.
+    loss: what it minimises; see `Loss`.
+    optimizer: any optax transformation.
+    gradient: loss -> gradient function with the loss's arguments, returning
+      (gradients, metrics). `plain` differentiates; a private one would clip
+      each example and add noise.
+    updates: updates per step of the game (`n_critic` of a Wasserstein GAN);
+      each sees its own round of the batch, see `training.step.make_step`.
+    average: decay of an exponential moving average of the parameters, kept in
+      `State.average`; None keeps none.
+    rows: for tables too large for a dense gradient, the name of the table in
+      the parameters -> the name of the batch entry with the unique row ids
+      of this batch. See `training.step.on_rows`.
+  """
+
+  init: Callable[[jax.Array], Params]
+  loss: Loss
+  optimizer: optax.GradientTransformation
+  gradient: Callable[[Loss], Callable[..., tuple[Params, Metrics]]] = plain
+  updates: int = 1
+  average: float | None = None
+  rows: Mapping[str, str] | None = None
+
+
+Game = Mapping[str, Player]  # the order is the order of play
+
+
+class State(flax.struct.PyTreeNode):
+  """All that training changes. A checkpoint is this and nothing else.
+
+  Attributes:
+    step: int32 scalar, steps of the game played.
+    key: the root key; the keys of a step come from it by `fold_in`.
+    params: player -> parameters.
+    opt_state: player -> optax state.
+    average: player -> averaged parameters, for players that keep them.
+  """
+
+  step: jax.Array
+  key: jax.Array
+  params: dict[str, Params]
+  opt_state: dict[str, Any]
+  average: dict[str, Params]

