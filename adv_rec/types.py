@@ -72,3 +72,16 @@ class State(flax.struct.PyTreeNode):
   params: dict[str, Params]
   opt_state: dict[str, Any]
   average: dict[str, Params]
+
+
+class Scorer(NamedTuple):
+  """A trained recommender: the score of (user, item) is query . key.
+
+  Attributes:
+    queries: users [B] int32 -> [B, D], a `jax.tree_util.Partial`, so that the
+      whole scorer is a pytree that compiled functions take as an argument.
+    keys: [I, D], one row an item.
+  """
+
+  queries: Callable[[jax.Array], jax.Array]
+  keys: jax.Array
