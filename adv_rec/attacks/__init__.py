@@ -1,0 +1,1 @@
+"""Attacks: functions that find the perturbation which hurts most."""

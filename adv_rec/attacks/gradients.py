@@ -1,0 +1,183 @@
+"""Gradient attacks on continuous inputs: fgsm, fgm, pgd, and random noise.
+
+An attack is a function of an objective:
+
+  attack(objective, inputs, key) -> perturbation, a tree like the inputs
+
+where objective(inputs) is the scalar that the attacker wants to raise and
+inputs is a tree of arrays whose last axis is one row (an embedding, a feature
+vector): norms and radii are per row. The perturbation is a constant to
+whoever differentiates the perturbed objective later.
+
+The size `epsilon` is a number, or a function of the inputs (`relative`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+
+Inputs = Any  # a tree of float arrays [..., D]
+Objective = Callable[[Inputs], jax.Array]
+Attack = Callable[[Objective, Inputs, jax.Array], Inputs]
+Size = float | jax.Array | Callable[[Inputs], Inputs]
+Norm = Literal["l2", "linf"]
+
+
+def relative(fraction: float | jax.Array) -> Callable[[Inputs], Inputs]:
+  """A size in units of the attacked rows: fraction x their median L2 norm.
+
+  An absolute size flatters whoever has the larger embeddings, and rows grow
+  with training; this one compares models on equal terms. Rows of norm zero
+  (padding) do not count. For the L-infinity ball the median norm is divided
+  by sqrt(D), the value a row of that norm has per coordinate.
+
+  Returns:
+    inputs -> a tree of scalars (L2 radii), one a leaf.
+  """
+
+  def size(inputs: Inputs) -> Inputs:
+    def radius(x):
+      norms = row_norm(x)
+      return fraction * jnp.nanmedian(jnp.where(norms > 0, norms, jnp.nan))
+
+    return jax.tree.map(radius, jax.lax.stop_gradient(inputs))
+
+  return size
+
+
+def fgsm(epsilon: Size) -> Attack:
+  """epsilon x sign(g): one step in the L-infinity ball.
+
+  Goodfellow, Shlens & Szegedy 2015 (arXiv:1412.6572), section 4.
+  """
+  return _one_step(epsilon, "linf")
+
+
+def fgm(epsilon: Size) -> Attack:
+  """epsilon x g / |g|_2 per row: one step in the L2 ball.
+
+  Miyato, Dai & Goodfellow 2017 (arXiv:1605.07725), eq. 5; with whole
+  embedding rows as inputs He et al. 2018 (arXiv:1808.03908), eq. 8. A row
+  with zero gradient stays where it is.
+  """
+  return _one_step(epsilon, "l2")
+
+
+def pgd(
+  epsilon: Size, steps: int, step_size: float = 2.5, norm: Norm = "l2"
+) -> Attack:
+  """Projected gradient ascent from a random start inside the ball.
+
+  Madry et al. 2018 (arXiv:1706.06083), eq. 4 for a maximiser of unknown
+  depth; each step has length step_size x epsilon / steps.
+
+  Args:
+    epsilon: radius of the ball around each row.
+    steps: number of gradient steps, at least 1.
+    step_size: how many radii all steps cover together.
+    norm: "l2" or "linf".
+
+  Raises:
+    ValueError: steps is less than 1.
+  """
+  if steps < 1:
+    raise ValueError(f"pgd needs steps >= 1, got {steps}")
+
+  def attack(objective: Objective, inputs: Inputs, key: jax.Array) -> Inputs:
+    radii = _radii(epsilon, inputs, norm)
+    start_key, scale_key = jax.random.split(key)
+    # Uniform in the ball's radius, not in its volume: the volume of a
+    # 64-dimensional ball lies almost wholly at its surface.
+    start = _noise(inputs, radii, start_key, norm)
+    scale = jax.random.uniform(scale_key)
+    start = jax.tree.map(lambda d: scale * d, start)
+
+    def climb(_, delta):
+      gradient = jax.grad(objective)(jax.tree.map(jnp.add, inputs, delta))
+      return jax.tree.map(
+        lambda d, g, r: _project(
+          d + step_size / steps * r * _direction(g, norm), r, norm
+        ),
+        delta,
+        gradient,
+        radii,
+      )
+
+    delta = jax.lax.fori_loop(0, steps, climb, start)
+    return jax.lax.stop_gradient(delta)
+
+  return attack
+
+
+def random(epsilon: Size, norm: Norm = "l2") -> Attack:
+  """Noise of the same size without looking: the control of every claim.
+
+  A uniform direction of length epsilon per row ("l2") or a random sign per
+  coordinate ("linf"): both lie where `fgm` and `fgsm` end.
+  """
+
+  def attack(objective: Objective, inputs: Inputs, key: jax.Array) -> Inputs:
+    del objective
+    return _noise(inputs, _radii(epsilon, inputs, norm), key, norm)
+
+  return attack
+
+
+def row_norm(x: jax.Array) -> jax.Array:
+  """L2 norm of each row. [..., D] -> [...]."""
+  return jnp.sqrt(jnp.sum(jnp.square(x), axis=-1))
+
+
+def _one_step(epsilon: Size, norm: Norm) -> Attack:
+  def attack(objective: Objective, inputs: Inputs, key: jax.Array) -> Inputs:
+    del key
+    radii = _radii(epsilon, inputs, norm)
+    gradient = jax.grad(objective)(inputs)
+    delta = jax.tree.map(lambda g, r: r * _direction(g, norm), gradient, radii)
+    return jax.lax.stop_gradient(delta)
+
+  return attack
+
+
+def _radii(epsilon: Size, inputs: Inputs, norm: Norm) -> Inputs:
+  """A tree of scalars like the inputs."""
+  if not callable(epsilon):
+    return jax.tree.map(lambda _: epsilon, inputs)
+  radii = epsilon(inputs)
+  if norm == "l2":
+    return radii
+  return jax.tree.map(lambda r, x: r / x.shape[-1] ** 0.5, radii, inputs)
+
+
+def _direction(x: jax.Array, norm: Norm) -> jax.Array:
+  """The steepest direction of unit norm; zero where x is zero."""
+  if norm == "linf":
+    return jnp.sign(x)
+  # Scale first: a mean over a large batch makes gradients so small that their
+  # squares would underflow.
+  largest = jnp.max(jnp.abs(x), axis=-1, keepdims=True)
+  x = x / jnp.where(largest > 0, largest, 1.0)
+  length = row_norm(x)[..., None]
+  return x / jnp.where(length > 0, length, 1.0)
+
+
+def _project(x: jax.Array, radius: jax.Array, norm: Norm) -> jax.Array:
+  if norm == "linf":
+    return jnp.clip(x, -radius, radius)
+  length = row_norm(x)[..., None]
+  return x * jnp.minimum(1.0, radius / jnp.where(length > 0, length, 1.0))
+
+
+def _noise(inputs: Inputs, radii: Inputs, key: jax.Array, norm: Norm) -> Inputs:
+  leaves, tree = jax.tree.flatten(inputs)
+  draws = [
+    jax.random.normal(jax.random.fold_in(key, i), x.shape, x.dtype)
+    for i, x in enumerate(leaves)
+  ]
+  return jax.tree.map(
+    lambda z, r: r * _direction(z, norm), tree.unflatten(draws), radii
+  )

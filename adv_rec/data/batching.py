@@ -1,0 +1,159 @@
+"""Batches as a function of the step: nothing to save, nothing to replay.
+
+A batcher is a function (start, stop) -> {name: [stop - start, B, ...]}: the
+global batches of the steps start..stop-1. Step s reads the positions s B ..
+(s + 1) B - 1 of an endless stream of epochs, each a fresh permutation of all
+rows, so that every row is seen exactly once an epoch, no row is dropped, and
+a resumed run needs no iterator state. Shuffles and negatives are drawn per
+epoch on the host, seeded by (seed, epoch).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+Batches = Callable[[int, int], dict[str, np.ndarray]]
+EpochRows = Callable[[int], Mapping[str, np.ndarray]]
+
+
+def stream(epoch_rows: EpochRows, num_rows: int, batch_size: int) -> Batches:
+  """Cuts an endless stream of epochs into batches.
+
+  Args:
+    epoch_rows: epoch -> {name: [num_rows, ...]}, in shuffled order.
+    num_rows: rows of an epoch.
+    batch_size: rows of a batch; may exceed num_rows.
+
+  Raises:
+    ValueError: there are no rows, or the batch size is not positive.
+  """
+  if num_rows < 1:
+    raise ValueError("there are no training rows; check the data's split")
+  if batch_size < 1:
+    raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+  # Two: a range of steps may begin in one epoch and end in the next.
+  epoch_rows = functools.lru_cache(maxsize=2)(epoch_rows)
+
+  def batches(start: int, stop: int) -> dict[str, np.ndarray]:
+    first, last = start * batch_size, stop * batch_size
+    parts = []
+    for epoch in range(first // num_rows, -(-last // num_rows)):
+      begin = max(first - epoch * num_rows, 0)
+      end = min(last - epoch * num_rows, num_rows)
+      rows = epoch_rows(epoch)
+      parts.append({name: x[begin:end] for name, x in rows.items()})
+    return {
+      name: np.concatenate([part[name] for part in parts]).reshape(
+        stop - start, batch_size, *parts[0][name].shape[1:]
+      )
+      for name in parts[0]
+    }
+
+  return batches
+
+
+def triples(
+  users: np.ndarray, items: np.ndarray, num_items: int, seed: int
+) -> EpochRows:
+  """Epochs of (user, positive, negative) for pairwise ranking.
+
+  The negative is uniform over the items that the user has no interaction
+  with in `users`, `items` (Rendle et al. 2009, section 4.2).
+
+  Args:
+    users: [N] int, user of each interaction.
+    items: [N] int, item of each interaction.
+    num_items: I.
+    seed: of shuffles and negatives.
+
+  Raises:
+    ValueError: a user has every item, so that there is no negative.
+  """
+  sampler = NegativeSampler(users, items, num_items)
+  users, items = sampler.users, sampler.items
+
+  def epoch_rows(epoch: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng([seed, epoch])
+    negative = sampler(rng)
+    order = rng.permutation(len(users))
+    return {
+      "user": users[order],
+      "positive": items[order],
+      "negative": negative[order],
+    }
+
+  return epoch_rows
+
+
+class NegativeSampler:
+  """Draws, for each interaction, an item its user has no interaction with.
+
+  Attributes:
+    users: [N] int32, sorted by (user, item).
+    items: [N] int32, likewise.
+  """
+
+  def __init__(self, users: np.ndarray, items: np.ndarray, num_items: int):
+    keys = np.sort(users.astype(np.int64) * num_items + items)
+    self.users = (keys // num_items).astype(np.int32)
+    self.items = (keys % num_items).astype(np.int32)
+    self._num_items = num_items
+    # The n-th free item of a user is n + (interactions at or below it). With
+    # distinct history h_0 < h_1 < ..., h_j - j free items lie below h_j, so
+    # that a binary search among these replaces drawing until nothing collides.
+    unique = np.unique(keys)
+    owner = unique // num_items
+    counts = np.bincount(owner, minlength=int(self.users.max(initial=-1)) + 1)
+    begin = np.cumsum(counts) - counts
+    rank = np.arange(len(unique)) - begin[owner]
+    self._span = num_items + 1
+    self._free_below = owner * self._span + unique % num_items - rank
+    self._begin = begin[self.users]
+    self._free = num_items - counts[self.users]
+    if (self._free < 1).any():
+      user = self.users[np.argmin(self._free)]
+      raise ValueError(
+        f"user code {user} has interacted with all {num_items} items, so no"
+        " negative can be drawn; drop such users or raise the k-core"
+      )
+
+  def __call__(self, rng: np.random.Generator) -> np.ndarray:
+    """One negative for each interaction. [N] int32."""
+    nth = (rng.random(len(self.users)) * self._free).astype(np.int64)
+    keys = self.users * np.int64(self._span) + nth
+    taken = np.searchsorted(self._free_below, keys, side="right") - self._begin
+    return (nth + taken).astype(np.int32)
+
+
+def with_local_rows(
+  batches: Batches, tables: Mapping[str, tuple[tuple[str, ...], int]]
+) -> Batches:
+  """Replaces ids by local ids and adds the unique ids, for row-sparse steps.
+
+  Args:
+    batches: yields int arrays [K, B].
+    tables: table -> (the fields that hold its ids, its number of rows). The
+      unique ids come as field "TABLE_rows" [K, L], padded by the number of
+      rows (an id past the end), L = min(rows, ids in a batch) rounded up to
+      a multiple of 128, the same for every step.
+  """
+
+  def localized(start: int, stop: int) -> dict[str, np.ndarray]:
+    batch = dict(batches(start, stop))
+    for table, (fields, rows) in tables.items():
+      ids = np.concatenate([batch[field] for field in fields], axis=1)
+      length = -(-min(rows, ids.shape[1]) // 128) * 128
+      unique = np.full((stop - start, length), rows, np.int32)
+      local = np.empty(ids.shape, np.int32)
+      for step in range(stop - start):
+        found, local[step] = np.unique(ids[step], return_inverse=True)
+        unique[step, : len(found)] = found
+      parts = np.split(local, len(fields), axis=1)
+      batch.update(zip(fields, parts, strict=True))
+      batch[f"{table}_rows"] = unique
+    return batch
+
+  return localized

@@ -1,0 +1,1 @@
+"""Experiments: config -> game, batches, evaluators. One file a task."""

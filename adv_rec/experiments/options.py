@@ -1,0 +1,71 @@
+"""Options of a config given on the command line: `bpr.py:seed=1,l2=.01`."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from typing import Any
+
+import ml_collections
+
+
+def parse(arg: str) -> dict[str, str]:
+  """Splits "a=1,b.c=x" into {"a": "1", "b.c": "x"}.
+
+  Raises:
+    ValueError: a part has no "=".
+  """
+  options = {}
+  for part in filter(None, arg.split(",")):
+    name, equals, value = part.partition("=")
+    if not equals:
+      raise ValueError(
+        f"config option {part!r} has no value; write option=value, as in"
+        " bpr.py:dataset=movielens_100k,seed=1"
+      )
+    options[name.strip()] = value.strip()
+  return options
+
+
+def override(
+  config: ml_collections.ConfigDict, options: dict[str, str]
+) -> ml_collections.ConfigDict:
+  """Sets options by their dotted names, typed by the values they replace.
+
+  Raises:
+    ValueError: the config has no such option, or the value has another type.
+  """
+  known = dict(_leaves(config))
+  for name, text in options.items():
+    if name not in known:
+      close = difflib.get_close_matches(name, known, 1)
+      hint = f"did you mean {close[0]}?" if close else f"it has {sorted(known)}"
+      raise ValueError(f"the config has no option {name!r}; {hint}")
+    config[name] = _convert(name, text, known[name])
+  return config
+
+
+def _leaves(config: ml_collections.ConfigDict, prefix: str = ""):
+  for name in config:
+    value = config.get_oneway_ref(name).get()
+    if isinstance(value, ml_collections.ConfigDict):
+      yield from _leaves(value, f"{prefix}{name}.")
+    else:
+      yield f"{prefix}{name}", value
+
+
+def _convert(name: str, text: str, old: Any) -> Any:
+  if isinstance(old, str):
+    return text
+  try:
+    value = ast.literal_eval(text.title() if text in ("true", "false") else text)
+  except (ValueError, SyntaxError):
+    value = text
+  if isinstance(old, float) and type(value) is int:
+    value = float(value)
+  if old is not None and type(value) is not type(old):
+    raise ValueError(
+      f"config option {name}={text}: expected a {type(old).__name__} like"
+      f" {old!r}"
+    )
+  return value

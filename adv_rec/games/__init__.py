@@ -1,0 +1,1 @@
+"""Games: models + losses + attacks -> players."""

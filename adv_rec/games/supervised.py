@@ -1,0 +1,76 @@
+"""Adversarial training as loss composition, for any model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from adv_rec.types import Batch, Loss, Params
+
+# The two halves of a model. Lookup: (params, batch) -> the continuous inputs
+# an adversary may move (rows, embeddings, pixels). Objective: (params, batch,
+# key, inputs) -> the scalar that training lowers and the attacker raises.
+Lookup = Callable[[Params, Batch], Any]
+Objective = Callable[[Params, Batch, jax.Array, Any], jax.Array]
+Schedule = Callable[[jax.Array], jax.Array]  # step -> value
+
+
+def supervised(
+  lookup: Lookup,
+  objective: Objective,
+  attack: Callable | None = None,
+  weight: float | Schedule = 1.0,
+  penalty: Callable[[Any, Batch], jax.Array] | None = None,
+) -> Loss:
+  """L(x) + weight x L(x + attack(x)) + penalty(x); x = lookup(params, batch).
+
+  With attack None or weight 0 this is plain training, the very same program.
+  The clean and the adversarial loss, and the attack, share one key: the same
+  dropout mask, so that the attack attacks what is then scored.
+
+  Args:
+    lookup: params, batch -> inputs.
+    objective: params, batch, key, inputs -> scalar.
+    attack: from `adv_rec.attacks`; None for plain training.
+    weight: of the adversarial term; a number or a function of the step. While
+      a schedule is at zero the attack is not computed.
+    penalty: inputs, batch -> scalar, a regulariser on the clean inputs.
+  """
+  plain = attack is None or (not callable(weight) and weight == 0)
+
+  def loss(params, everyone, batch, key):
+    del everyone
+    inputs = lookup(params, batch)
+
+    def f(x):
+      return objective(params, batch, key, x)
+
+    total = clean = f(inputs)
+    metrics = {"loss": clean}
+    if penalty is not None:
+      total = total + penalty(inputs, batch)
+    if plain:
+      return total, metrics
+
+    def adversarial(inputs):
+      delta = attack(f, jax.lax.stop_gradient(inputs), key)
+      return f(jax.tree.map(jnp.add, inputs, delta))
+
+    if callable(weight):
+      w = weight(batch["step"])
+      hurt = jax.lax.cond(
+        w > 0, adversarial, lambda _: jnp.zeros_like(clean), inputs
+      )
+    else:
+      w, hurt = weight, adversarial(inputs)
+    return total + w * hurt, {**metrics, "adversarial_loss": hurt}
+
+  return loss
+
+
+def start_at(step: int, weight: float) -> Schedule:
+  """Zero before `step`, `weight` from it on."""
+  return lambda now: jnp.where(now >= step, weight, 0.0)

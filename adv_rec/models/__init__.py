@@ -1,0 +1,1 @@
+"""Models: Flax modules, closed forms and lookups; shapes only."""

@@ -1,0 +1,79 @@
+"""Matrix factorisation: two tables and the lookups into them."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from adv_rec.types import Batch, Params, Scorer
+
+ROW_MULTIPLE = 128
+
+
+def padded(rows: int) -> int:
+  """Rows a table is given: a multiple of 128, so that any mesh divides it.
+
+  The rows beyond the last id are never read; `scorer` cuts them off. The
+  size must not depend on the mesh, or a checkpoint would.
+  """
+  return -(-rows // ROW_MULTIPLE) * ROW_MULTIPLE
+
+
+class MatrixFactorization(nn.Module):
+  """Score = <user row, item row>. Koren, Bell & Volinsky 2009, eq. 1.
+
+  Attributes:
+    num_users: U, rows of the table "user".
+    num_items: I, rows of the table "item".
+    dim: D, the number of factors.
+    scale: standard deviation of the initial rows.
+  """
+
+  num_users: int
+  num_items: int
+  dim: int = 64
+  scale: float = 0.01
+
+  def setup(self) -> None:
+    """Declares the tables."""
+    init = nn.initializers.normal(self.scale)
+    self.user = self.param("user", init, (padded(self.num_users), self.dim))
+    self.item = self.param("item", init, (padded(self.num_items), self.dim))
+
+  def __call__(self, users: jax.Array, items: jax.Array) -> jax.Array:
+    """Scores of pairs. [B], [B] -> [B]."""
+    return inner(self.user[users], self.item[items])
+
+  def scorer(self, params: Params) -> Scorer:
+    """All users against all items, without the padding."""
+    return Scorer(
+      jax.tree_util.Partial(_take, params["user"]),
+      params["item"][: self.num_items],
+    )
+
+
+def inner(x: jax.Array, y: jax.Array) -> jax.Array:
+  """Row-wise inner product. [B, D], [B, D] -> [B]."""
+  return jnp.sum(x * y, axis=-1)
+
+
+def _take(table: jax.Array, ids: jax.Array) -> jax.Array:
+  return table[ids]
+
+
+def whole_tables(params: Params, batch: Batch) -> dict[str, jax.Array]:
+  """Lookup: the tables themselves, so that a row met twice in a batch is
+  moved once, by the summed gradient (He et al. 2018, eq. 8).
+  """
+  del batch
+  return {"user": params["user"], "item": params["item"]}
+
+
+def batch_rows(tables: Params, batch: Batch) -> dict[str, jax.Array]:
+  """Lookup: one row for each member of each triple. {[N, D]} -> {[B, D]}."""
+  return {
+    "user": tables["user"][batch["user"]],
+    "positive": tables["item"][batch["positive"]],
+    "negative": tables["item"][batch["negative"]],
+  }

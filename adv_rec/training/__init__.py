@@ -1,0 +1,1 @@
+"""The one step, the one loop, and what they stand on."""

@@ -1,0 +1,159 @@
+"""Compilation and placement: the only file that knows of devices.
+
+The mesh has two axes: batches are split over "data", large tables by rows
+over "model". Under `jit` (the default) the compiler inserts the
+communication, so a step means the same on one device and on many. Losses
+must not carry sharding constraints: those break under per-example `vmap`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from adv_rec.training.step import make_step
+from adv_rec.types import Batch, Game, Metrics, State
+
+Mode = Literal["jit", "pmap"]
+Run = Callable[[State, Batch], tuple[State, Metrics]]
+
+# Tables with fewer rows are copied to every device: moving them costs more
+# than keeping them.
+MIN_SHARDED_ROWS = 1 << 16
+
+
+def make_mesh(model: int = 1) -> Mesh:
+  """All devices, `model` of them along the axis "model", the rest "data".
+
+  Raises:
+    ValueError: the number of devices is not a multiple of `model`.
+  """
+  devices = jax.device_count()
+  if model < 1 or devices % model:
+    raise ValueError(
+      f"mesh: {devices} devices cannot be split into rows of {model};"
+      " choose a divisor of the number of devices for the model axis"
+    )
+  return jax.make_mesh(
+    (devices // model, model),
+    ("data", "model"),
+    axis_types=(AxisType.Auto,) * 2,
+  )
+
+
+def shardings(tree: Any, mesh: Mesh, min_rows: int = MIN_SHARDED_ROWS) -> Any:
+  """Where each array of a state lives: large tables by rows, others whole.
+
+  Args:
+    tree: arrays, or anything with a shape.
+    mesh: from `make_mesh`.
+    min_rows: rows from which a matrix counts as a large table.
+  """
+  model = mesh.shape["model"]
+
+  def place(x):
+    rows = x.shape[0] if len(x.shape) == 2 else 0
+    by_rows = model > 1 and rows >= min_rows and rows % model == 0
+    return NamedSharding(mesh, PartitionSpec("model" if by_rows else None))
+
+  def place_any(x):
+    if len(x.shape) == 0:
+      return NamedSharding(mesh, PartitionSpec())
+    return place(x)
+
+  return jax.tree.map(place_any, tree)
+
+
+def place(state: State, mesh: Mesh, **kwargs: Any) -> State:
+  """Puts a state onto the mesh; see `shardings` for the arguments."""
+  return jax.device_put(state, shardings(state, mesh, **kwargs))
+
+
+def feed(
+  batches: Mapping[str, np.ndarray], mesh: Mesh, mode: Mode = "jit"
+) -> Batch:
+  """Puts batches [K, B, ...] onto the devices, split by rows over "data".
+
+  Every process passes the same global batches and keeps its own rows, so the
+  rows of a batch do not depend on the number of processes.
+
+  Raises:
+    ValueError: the rows of a batch do not divide among the devices.
+  """
+  parts = mesh.shape["data"]
+  for name, x in batches.items():
+    if x.shape[1] % parts:
+      raise ValueError(
+        f"batch entry {name!r} has {x.shape[1]} rows, which {parts} devices"
+        " cannot share equally; choose a multiple for batch_size"
+      )
+  if mode == "pmap":
+    return {
+      name: x.reshape(x.shape[0], parts, -1, *x.shape[2:])
+      for name, x in batches.items()
+    }
+  rows = NamedSharding(mesh, PartitionSpec(None, "data"))
+  return {
+    name: jax.make_array_from_callback(x.shape, rows, x.__getitem__)
+    for name, x in batches.items()
+  }
+
+
+def compile_steps(
+  game: Game, state: State, mesh: Mesh, mode: Mode = "jit"
+) -> Run:
+  """Compiles (state, [K, B] batches) -> (state, [K] metrics): K steps a call.
+
+  The state is donated. `pmap` is the old way and stays as one branch for
+  whoever needs it (JAX keeps it in maintenance only): the state is copied to
+  every device, gradients are averaged over devices, and an attack sees the
+  rows of its own device only.
+
+  Raises:
+    ValueError: unknown mode, or pmap on a mesh with a model axis or with
+      several processes.
+  """
+  if mode == "jit":
+    step = make_step(game)
+    where = shardings(state, mesh)
+    return jax.jit(
+      lambda state, batches: jax.lax.scan(step, state, batches),
+      donate_argnums=0,
+      out_shardings=(where, NamedSharding(mesh, PartitionSpec())),
+    )
+  if mode == "pmap":
+    if mesh.shape["model"] > 1 or jax.process_count() > 1:
+      raise ValueError(
+        "mode=pmap splits the batch over the devices of one process only;"
+        " use mode=jit for model axes and for several processes"
+      )
+    step = make_step(game, axis_name="data")
+    return jax.pmap(
+      lambda state, batches: jax.lax.scan(step, state, batches),
+      axis_name="data",
+      in_axes=(None, 1),
+      out_axes=None,
+      devices=list(mesh.devices.flat),
+    )
+  raise ValueError(f"mode is jit or pmap, got {mode!r}")
+
+
+def initialize_distributed(
+  coordinator: str = "", processes: int = 0, process: int = -1
+) -> None:
+  """Joins several processes into one run; call before anything else in JAX.
+
+  Args:
+    coordinator: host:port of process 0; empty where the cluster (Cloud TPU,
+      Slurm, ...) tells JAX by itself.
+    processes: how many there are.
+    process: which one this is, from 0.
+  """
+  if not coordinator:
+    jax.distributed.initialize()
+  else:
+    jax.distributed.initialize(coordinator, processes, process)
