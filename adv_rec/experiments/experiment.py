@@ -27,6 +27,7 @@ import jax
 import ml_collections
 
 import adv_rec
+from adv_rec.experiments.options import Config
 from adv_rec.training import loop, parallel
 from adv_rec.types import Game, State
 
@@ -51,9 +52,7 @@ class Experiment(NamedTuple):
   dataset: Mapping[str, Any]
 
 
-def build(
-  config: ml_collections.ConfigDict, workdir: pathlib.Path
-) -> Experiment:
+def build(config: Config, workdir: pathlib.Path) -> Experiment:
   """Calls the builder that the config names.
 
   Raises:
@@ -71,9 +70,9 @@ def build(
 
 
 def run(
-  config: ml_collections.ConfigDict,
+  config: Config,
   workdir: str | os.PathLike[str],
-  mode: parallel.Mode = "jit",
+  mode: str = "jit",
   model_parallel: int = 1,
   progress: bool = True,
 ) -> dict[str, Any]:
@@ -135,7 +134,7 @@ def restore(workdir: str | os.PathLike[str]) -> tuple[Experiment, State]:
   config = workdir / "config.json"
   if not config.is_file():
     raise FileNotFoundError(f"{config}: no such file; is this a workdir?")
-  read = ml_collections.ConfigDict(json.loads(config.read_text()))
+  read: Config = ml_collections.ConfigDict(json.loads(config.read_text()))
   experiment = build(read, workdir)
   return experiment, loop.restore(experiment.game, workdir, read.seed)
 
@@ -168,7 +167,7 @@ def write_json(path: pathlib.Path, value: Any) -> None:
   os.replace(temporary, path)
 
 
-def _claim(workdir: pathlib.Path, config: ml_collections.ConfigDict) -> None:
+def _claim(workdir: pathlib.Path, config: Config) -> None:
   """Makes the workdir this config's own, or refuses."""
   path = workdir / "config.json"
   new = json.loads(config.to_json())

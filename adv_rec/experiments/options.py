@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import difflib
+import functools
 from typing import Any
 
 import ml_collections
+
+Config = Any  # an ml_collections.ConfigDict, whose fields no checker knows
 
 
 def parse(arg: str) -> dict[str, str]:
@@ -27,9 +30,7 @@ def parse(arg: str) -> dict[str, str]:
   return options
 
 
-def override(
-  config: ml_collections.ConfigDict, options: dict[str, str]
-) -> ml_collections.ConfigDict:
+def override(config: Config, options: dict[str, str]) -> Config:
   """Sets options by their dotted names, typed by the values they replace.
 
   Raises:
@@ -41,13 +42,14 @@ def override(
       close = difflib.get_close_matches(name, known, 1)
       hint = f"did you mean {close[0]}?" if close else f"it has {sorted(known)}"
       raise ValueError(f"the config has no option {name!r}; {hint}")
-    config[name] = _convert(name, text, known[name])
+    *groups, leaf = name.split(".")
+    group = functools.reduce(getattr, groups, config)
+    group[leaf] = _convert(name, text, known[name])
   return config
 
 
-def _leaves(config: ml_collections.ConfigDict, prefix: str = ""):
-  for name in config:
-    value = config.get_oneway_ref(name).get()
+def _leaves(config: Config, prefix: str = ""):
+  for name, value in config.items():
     if isinstance(value, ml_collections.ConfigDict):
       yield from _leaves(value, f"{prefix}{name}.")
     else:
@@ -58,7 +60,9 @@ def _convert(name: str, text: str, old: Any) -> Any:
   if isinstance(old, str):
     return text
   try:
-    value = ast.literal_eval(text.title() if text in ("true", "false") else text)
+    value = ast.literal_eval(
+      text.title() if text in ("true", "false") else text
+    )
   except (ValueError, SyntaxError):
     value = text
   if isinstance(old, float) and type(value) is int:

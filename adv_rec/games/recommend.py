@@ -76,7 +76,9 @@ def matrix_factorization(
 
   def penalty(inputs, batch):
     rows = rows_of(inputs, batch)
-    return l2 * sum(jnp.mean(inner(x, x)) for x in rows.values())
+    return l2 * jnp.sum(
+      jnp.stack([jnp.mean(inner(x, x)) for x in rows.values()])
+    )
 
   def init(key):
     return model.init(key, jnp.zeros(1, int), jnp.zeros(1, int))["params"]

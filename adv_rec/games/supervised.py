@@ -39,7 +39,8 @@ def supervised(
       a schedule is at zero the attack is not computed.
     penalty: inputs, batch -> scalar, a regulariser on the clean inputs.
   """
-  plain = attack is None or (not callable(weight) and weight == 0)
+  if not callable(weight) and weight == 0:
+    attack = None
 
   def loss(params, everyone, batch, key):
     del everyone
@@ -52,10 +53,10 @@ def supervised(
     metrics = {"loss": clean}
     if penalty is not None:
       total = total + penalty(inputs, batch)
-    if plain:
+    if attack is None:
       return total, metrics
 
-    def adversarial(inputs):
+    def adversarial(inputs, attack=attack):
       delta = attack(f, jax.lax.stop_gradient(inputs), key)
       return f(jax.tree.map(jnp.add, inputs, delta))
 

@@ -34,10 +34,10 @@ class Schedule(NamedTuple):
     checkpoint: steps between checkpoints, a multiple of `dispatch`.
   """
 
-  steps: int
-  dispatch: int
-  evaluate: int
-  checkpoint: int
+  steps: int = 0
+  dispatch: int = 1
+  evaluate: int = 0
+  checkpoint: int = 1
 
 
 class Interrupted(SystemExit):
@@ -52,7 +52,7 @@ def train(
   seed: int,
   evaluate: Evaluate | None = None,
   mesh: jax.sharding.Mesh | None = None,
-  mode: parallel.Mode = "jit",
+  mode: str = "jit",
   progress: bool = True,
 ) -> State:
   """Plays a game to the end, from the newest checkpoint in the workdir.
@@ -136,14 +136,12 @@ def train(
         write(*_to_host(*pending))
       pending = (start, stop, metrics)
       last = stop == schedule.steps
-      evaluates = evaluate is not None and (
-        last or (schedule.evaluate and stop % schedule.evaluate == 0)
-      )
+      due = schedule.evaluate and stop % schedule.evaluate == 0
       saves = last or stop % schedule.checkpoint == 0 or stop_now()
-      if evaluates or saves:
+      if due or saves:
         step, values = _to_host(*pending)
         pending = None
-        if evaluates:
+        if evaluate is not None and (due or last):
           values = {**values, **evaluate(state)}
         write(step, values)
       if saves:

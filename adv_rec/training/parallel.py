@@ -9,7 +9,7 @@ must not carry sharding constraints: those break under per-example `vmap`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import numpy as np
@@ -18,7 +18,6 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from adv_rec.training.step import make_step
 from adv_rec.types import Batch, Game, Metrics, State
 
-Mode = Literal["jit", "pmap"]
 Run = Callable[[State, Batch], tuple[State, Metrics]]
 
 # Tables with fewer rows are copied to every device: moving them costs more
@@ -74,7 +73,7 @@ def place(state: State, mesh: Mesh, **kwargs: Any) -> State:
 
 
 def feed(
-  batches: Mapping[str, np.ndarray], mesh: Mesh, mode: Mode = "jit"
+  batches: Mapping[str, np.ndarray], mesh: Mesh, mode: str = "jit"
 ) -> Batch:
   """Puts batches [K, B, ...] onto the devices, split by rows over "data".
 
@@ -104,7 +103,7 @@ def feed(
 
 
 def compile_steps(
-  game: Game, state: State, mesh: Mesh, mode: Mode = "jit"
+  game: Game, state: State, mesh: Mesh, mode: str = "jit"
 ) -> Run:
   """Compiles (state, [K, B] batches) -> (state, [K] metrics): K steps a call.
 

@@ -1,0 +1,1 @@
+"""Where interactions come from and the prepared format that models read."""

@@ -1,0 +1,85 @@
+"""How a log becomes a dataset: the settings that change its numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+FEEDBACK = ("first", "all")
+SPLITS = ("temporal", "leave_one_out", "random", "given")
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+  """How a log becomes a dataset.
+
+  Attributes:
+    feedback: "first" keeps each (user, item) once, at its first time; "all"
+      keeps every row.
+    min_value: rows whose value is smaller are left out (a rating of 4 and
+      more as a positive); None keeps all.
+    k_core: every user and every item keeps at least this many interactions,
+      counted after the steps above; 0 and 1 leave all in.
+    split: how each user's interactions are divided.
+      "temporal": ordered by (time, item id), the last max(1, floor(
+      test_fraction n)) are test, and of the remaining m the last max(1,
+      floor(validation_fraction m)) validation.
+      "leave_one_out": in the same order, the last is test and the one before
+      it validation; the fractions do not count.
+      "random": the counts of "temporal", in an order drawn by `seed`.
+      "given": the source comes in parts and keeps them. Where it has no
+      validation part and validation_fraction is positive, max(1, floor(
+      validation_fraction m)) of each user's m > 1 train rows, drawn by `seed`,
+      become one.
+    test_fraction: share of each user's interactions, between 0 and 1.
+    validation_fraction: share of what the test leaves; 0 for none.
+    seed: of the random draws; no effect elsewhere.
+  """
+
+  feedback: str = "first"
+  min_value: float | None = None
+  k_core: int = 10
+  split: str = "temporal"
+  test_fraction: float = 0.2
+  validation_fraction: float = 0.1
+  seed: int = 0
+
+  def __post_init__(self):
+    if self.feedback not in FEEDBACK:
+      raise ValueError(
+        f"feedback {self.feedback!r} is not one of {', '.join(FEEDBACK)}"
+      )
+    if self.split not in SPLITS:
+      raise ValueError(
+        f"split {self.split!r} is not one of {', '.join(SPLITS)}"
+      )
+    if self.k_core < 0:
+      raise ValueError(f"k_core is {self.k_core}; it must not be negative")
+    if self.min_value is not None and not math.isfinite(self.min_value):
+      raise ValueError(f"min_value is {self.min_value}; it must be finite")
+    if not 0 < self.test_fraction < 1:
+      raise ValueError(
+        f"test_fraction is {self.test_fraction}; it must lie between 0 and 1"
+      )
+    if not 0 <= self.validation_fraction < 1:
+      raise ValueError(
+        f"validation_fraction is {self.validation_fraction}; "
+        "it must be at least 0 and below 1"
+      )
+    if self.split == "given" and (self.feedback != "all" or self.k_core > 1):
+      raise ValueError(
+        "a given split keeps its rows: use feedback='all' and k_core=0"
+      )
+
+  def in_effect(self) -> dict[str, Any]:
+    """The settings that make a difference, for the record."""
+    settings = dataclasses.asdict(self)
+    cut = self.split == "given" and self.validation_fraction > 0
+    if self.split in ("leave_one_out", "given"):
+      del settings["test_fraction"]
+      if not cut:
+        del settings["validation_fraction"]
+    if self.split != "random" and not cut:
+      del settings["seed"]
+    return settings

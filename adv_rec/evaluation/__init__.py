@@ -1,0 +1,1 @@
+"""Evaluators: ranking quality and diversity of the recommended lists."""

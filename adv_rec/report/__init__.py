@@ -1,0 +1,1 @@
+"""Result files to a terminal table, charts and one self-contained page."""

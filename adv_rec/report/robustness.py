@@ -1,0 +1,129 @@
+"""Quality under perturbation: rows, and the charts drawn from them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from adv_rec.report import table
+from adv_rec.report.plots import Series, line_chart
+from adv_rec.report.results import Run, number
+
+X_LABEL = "epsilon / median row norm of the attacked table"
+
+
+class Row(NamedTuple):
+  """One measurement of a run under attack; None where it is not known.
+
+  Attributes:
+    attack: its name; names that start with "random" are the control.
+    epsilon: length of the perturbation of a row, or table -> length.
+    relative: epsilon over the median row norm of the attacked table.
+    ndcg: nDCG@k of the perturbed model.
+    kept: its share of the clean nDCG@k.
+  """
+
+  attack: str
+  epsilon: Mapping[str, float] | float | None
+  relative: float | None
+  ndcg: float | None
+  kept: float | None
+
+
+def clean(run: Run, k: int = 10) -> float | None:
+  """nDCG@k without perturbation: measured at epsilon 0, else the result's."""
+  for record in run.result.get("robustness") or []:
+    if number(record.get("relative_epsilon")) == 0:
+      return number(record.get(f"ndcg@{k}"))
+  return table.value(run.result, f"ndcg@{k}")
+
+
+def rows(run: Run, k: int = 10) -> list[Row]:
+  """The measurements of a run, as its result lists them."""
+  reference = clean(run, k)
+  found = []
+  for record in run.result.get("robustness") or []:
+    ndcg = number(record.get(f"ndcg@{k}"))
+    kept = ndcg / reference if ndcg is not None and reference else None
+    epsilon = record.get("epsilon")
+    if not isinstance(epsilon, Mapping):
+      epsilon = number(epsilon)
+    relative = number(record.get("relative_epsilon"))
+    attack = str(record.get("attack", "?"))
+    found.append(Row(attack, epsilon, relative, ndcg, kept))
+  return found
+
+
+def attack_name(attack: str) -> str:
+  """An attack as the reader sees it: "fgm" -> "FGM"."""
+  return "random noise" if attack.startswith("random") else attack.upper()
+
+
+def charts(
+  runs: Mapping[str, Run], colors: Mapping[str, int], k: int = 10
+) -> list[str]:
+  """nDCG@k, and the share of it that is kept, against relative epsilon.
+
+  Attacks are solid and their random control is dashed. Repeated measurements
+  at one epsilon become their mean, with a band from the least to the most.
+
+  Args:
+    runs: label -> run; runs without measurements are left out.
+    colors: label -> colour.
+    k: length of the list.
+
+  Returns:
+    SVG texts: none, one or two, as the results allow.
+  """
+  measured = {label: rows(run, k) for label, run in runs.items()}
+  attacks = list(dict.fromkeys(r.attack for m in measured.values() for r in m))
+  control = [attack for attack in attacks if attack.startswith("random")]
+  gradient = [attack for attack in attacks if attack not in control]
+  order = gradient[:1] + control[:1] + gradient[1:] + control[1:]
+  absolute, share = [], []
+  for label, found in measured.items():
+    reference = clean(runs[label], k)
+    for dash, attack in enumerate(order):
+      mine = [r for r in found if r.attack == attack]
+      style = (label, colors[label], dash)
+      ndcg = [(r.relative, r.ndcg) for r in mine]
+      kept = [(r.relative, r.kept) for r in mine]
+      if mine and reference:
+        ndcg, kept = [(0.0, reference), *ndcg], [(0.0, 1.0), *kept]
+      absolute.append(_series(ndcg, *style))
+      share.append(_series(kept, *style))
+  names = [attack_name(attack) for attack in order]
+  return [
+    line_chart(
+      [s for s in series if s.x], title, X_LABEL, dashes=names, zero=True
+    )
+    for series, title in (
+      (absolute, f"Test nDCG@{k}"),
+      (share, f"Share of clean nDCG@{k} kept"),
+    )
+    if any(s.x for s in series)
+  ]
+
+
+def _series(
+  points: Sequence[tuple[float | None, float | None]],
+  label: str,
+  color: int,
+  dash: int,
+) -> Series:
+  at = defaultdict(list)
+  for x, y in points:
+    if x is not None and y is not None:
+      at[x].append(y)
+  x = sorted(at)
+  repeated = any(len(set(at[place])) > 1 for place in x)
+  return Series(
+    label,
+    x,
+    [sum(at[place]) / len(at[place]) for place in x],
+    color,
+    dash,
+    low=[min(at[place]) for place in x] if repeated else None,
+    high=[max(at[place]) for place in x] if repeated else None,
+  )

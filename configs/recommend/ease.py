@@ -1,0 +1,23 @@
+"""EASE (Steck 2019, arXiv:1905.03375): closed-form, hard to beat.
+
+  python scripts/train.py --config=configs/recommend/ease.py:l2=2000 --workdir=/tmp/ease
+
+Seconds on 2 CPU cores: the smaller of the user and the item system is solved.
+Ours: see docs/results.md (generated).
+"""
+
+from adv_rec.experiments import options, recommend
+
+# Chosen by nDCG@10 on the validation part.
+L2 = {"completejourney": 2000.0, "movielens_100k": 500.0}
+
+
+def get_config(arg: str = ""):
+  """Options: dataset=NAME, l2=NUMBER, or any other of the config."""
+  given = options.parse(arg)
+  config = recommend.default_config()
+  config.name = "ease"
+  config.title = "EASE"
+  config.experiment = "adv_rec.experiments.recommend.ease"
+  config.l2 = L2.get(given.get("dataset", config.dataset), 500.0)
+  return options.override(config, given)

@@ -1,0 +1,64 @@
+"""How our programs start and fail: `cli.run(main)`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from absl import app, flags
+
+_HELP = {"--help", "-help", "-h", "--helpshort", "-helpshort"}
+
+
+def run(main: Callable[[], None]) -> NoReturn:
+  """Parses the flags, runs main, and exits.
+
+  What a user can put right (an unknown flag, a missing file, bad data) ends
+  in one line on stderr, `error: ...`, and exit status 1; any other exception
+  is a fault of ours and shows its traceback.
+
+  Args:
+    main: the program; it reads its flags itself.
+  """
+
+  def guarded(argv: Sequence[str]) -> None:
+    if len(argv) > 1:
+      _fail(f"unexpected argument {argv[1]!r}; options are --name=value")
+    try:
+      main()
+    except (ValueError, OSError, FloatingPointError) as error:
+      _fail(_message(error))
+
+  app.run(guarded, flags_parser=_parse)
+  sys.exit(0)
+
+
+def _parse(argv: Sequence[str]) -> list[str]:
+  if _HELP.intersection(argv[1:]):
+    app.usage(shorthelp=True, writeto_stdout=True, exitcode=0)
+  try:
+    return flags.FLAGS(list(argv))
+  except flags.Error as error:
+    _fail(f"{_last_line(str(error))} (see --help)")
+
+
+def _last_line(message: str) -> str:
+  """The message, or what is at the bottom of a traceback inside it.
+
+  A config file that raises is reported by ml_collections with its traceback.
+  """
+  if "Traceback (most recent call last)" not in message:
+    return message
+  return message.strip().splitlines()[-1].partition("Error: ")[-1]
+
+
+def _message(error: Exception) -> str:
+  if isinstance(error, OSError) and error.strerror:
+    place = f"{error.filename}: " if error.filename else ""
+    return place + error.strerror
+  return str(error)
+
+
+def _fail(message: str) -> NoReturn:
+  sys.exit("error: " + " ".join(message.split()))
