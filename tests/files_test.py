@@ -82,7 +82,7 @@ BAD = {
   "open quote": ("l.csv", GOOD + '1,"2,3\n1,2,3\n', "unterminated quote"),
   "no user": (
     "l.csv", GOOD + ",2,3\n1,2,3\nNaN,2,3\n",
-    r"column 'customer' \(user\) is empty or NaN in 2 rows, first in row 17 below the header;",
+    r"'customer' \(user\) is empty or NaN in 2 rows, first in row 17 below",
   ),
   "no time": ("l.csv", GOOD + "1,2,\n", r"'day' \(time\) is empty .* row 17 "),
   "text time": (

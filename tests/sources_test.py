@@ -133,7 +133,9 @@ def test_published_names_of_the_files(tmp_path):
   ):
     (tmp_path / f"{part}set.tsv").write_text(row)
   source = sources.find("apr_amazon", tmp_path)
-  assert source.parts["train"]["item"].to_pylist() == [1, 2]
+  train = source.parts["train"]
+  assert isinstance(train, pa.Table)
+  assert train["item"].to_pylist() == [1, 2]
 
 
 def test_adjacency_keeps_users_without_items(tmp_path):
@@ -195,10 +197,21 @@ def test_given_split_is_kept_with_ids_of_the_test_alone(tmp_path):
   assert raw_rows(data, "train") == [(5, 1), (5, 1), (9, 4)]
   assert raw_rows(data, "test") == [(9, 2), (11, 1)]
   assert len(data.validation.user) == 0
-  counts = description(tmp_path / "given")["counts"]
-  assert (counts["users"], counts["items"]) == (3, 3)
-  assert counts["users_without_train"] == 1
-  assert counts["items_without_train"] == 1
+  found = counts(tmp_path / "given")
+  assert (found["users"], found["items"]) == (3, 3)
+  assert (found["users_without_train"], found["items_without_train"]) == (1, 1)
+
+
+def test_a_table_with_a_missing_id_is_refused(tmp_path):
+  origin = given(train=([5, None, 9], [1, 1, 4]), test=([9, 5], [2, 1]))
+  with pytest.raises(
+    ValueError, match="given: train has 1 rows without a user"
+  ):
+    interactions.prepare(origin, GIVEN, tmp_path / "given")
+  with pytest.raises(ValueError, match="given: train needs the columns user"):
+    parts = {"train": pa.table({"user": [1]}), "test": pa.table({"user": [1]})}
+    interactions.prepare(Source("given", parts), GIVEN, tmp_path / "given")
+  assert not os.listdir(tmp_path)
 
 
 def test_validation_may_be_cut_from_a_given_train_part(tmp_path):

@@ -18,7 +18,7 @@ from typing import Any
 import ibis
 import pyarrow as pa
 
-from adv_rec.data import dataset, steps
+from adv_rec.data import dataset, steps, values
 from adv_rec.data import files as files_lib
 from adv_rec.data.protocol import Protocol
 
@@ -164,6 +164,7 @@ def _read(con: Any, source: Source) -> ibis.Table:
     if isinstance(content, files_lib.Files):
       table = files_lib.read(con, content)
     else:
+      _check_table(f"{source.name}: {part}", content)
       table = ibis.memtable(content)
     tables[part] = table
   if "log" in tables:
@@ -177,6 +178,17 @@ def _read(con: Any, source: Source) -> ibis.Table:
   return ibis.union(
     *(t.mutate(part=ibis.literal(p)) for p, t in tables.items())
   )
+
+
+def _check_table(label: str, table: pa.Table) -> None:
+  if not {"user", "item"} <= set(table.column_names) <= set(values.ROLES):
+    raise ValueError(
+      f"{label} needs the columns user, item and maybe time and value; it has "
+      f"{', '.join(table.column_names)}"
+    )
+  for name in table.column_names:
+    if count := table[name].null_count:
+      raise ValueError(f"{label} has {count} rows without a {name}")
 
 
 def _check_roles(source: Source, protocol: Protocol, log: ibis.Table) -> None:

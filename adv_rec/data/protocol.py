@@ -16,7 +16,7 @@ class Protocol:
 
   Attributes:
     feedback: "first" keeps each (user, item) once, at its first time; "all"
-      keeps every row.
+      keeps every row, so that a pair may be both in train and in test.
     min_value: rows whose value is smaller are left out (a rating of 4 and
       more as a positive); None keeps all.
     k_core: every user and every item keeps at least this many interactions,
