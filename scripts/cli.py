@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from absl import app, flags
+from absl import logging as absl_logging
 
 _HELP = {"--help", "-help", "-h", "--helpshort", "-helpshort"}
 
@@ -21,6 +23,7 @@ def run(main: Callable[[], None]) -> NoReturn:
   Args:
     main: the program; it reads its flags itself.
   """
+  _log_to_stderr()
 
   def guarded(argv: Sequence[str]) -> None:
     if len(argv) > 1:
@@ -32,6 +35,17 @@ def run(main: Callable[[], None]) -> NoReturn:
 
   app.run(guarded, flags_parser=_parse)
   sys.exit(0)
+
+
+def _log_to_stderr() -> None:
+  """Our own progress in plain lines; of others only what goes wrong."""
+  logger = logging.getLogger("adv_rec")
+  handler = logging.StreamHandler()
+  handler.setFormatter(logging.Formatter("%(message)s"))
+  logger.addHandler(handler)
+  logger.setLevel(logging.INFO)
+  logger.propagate = False
+  absl_logging.set_verbosity(absl_logging.WARNING)
 
 
 def _parse(argv: Sequence[str]) -> list[str]:

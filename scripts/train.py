@@ -18,7 +18,8 @@ the last checkpoint and ends with the same result.
 """
 
 import json
-import logging
+import shlex
+import sys
 
 import cli
 from absl import flags
@@ -53,7 +54,6 @@ _PROCESS = flags.DEFINE_integer("process", -1, "Number of this one, from 0.")
 
 
 def main():
-  logging.getLogger().setLevel(logging.INFO)
   if not _WORKDIR.value:
     raise ValueError("--workdir=DIR is missing: where should the run go?")
   if _DISTRIBUTED.value:
@@ -66,6 +66,7 @@ def main():
     _MODE.value,
     _MODEL_PARALLEL.value,
     _PROGRESS.value,
+    shlex.join(["python", *sys.argv]),
   )
   print(json.dumps(result["metrics"], indent=2))
 

@@ -58,8 +58,13 @@ BAD = {
   "other kind": ("l.xlsx", "x", r"l\.xlsx is not named as CSV or Parquet"),
   "binary": ("l.csv", b"PK\0\3" * 9 + b"\n", "is not a CSV file"),
   "not gzip": ("l.csv.gz", GOOD, "is not a whole gzip file"),
-  "cut gzip": ("l.csv.gz", gzip.compress(GOOD.encode())[:-12], "gzip|GZIP"),
+  "cut gzip": ("l.csv.gz", gzip.compress(GOOD.encode())[:-9], "cannot be read"),
   "not parquet": ("l.parquet", GOOD, "is not a readable Parquet file"),
+  "torn parquet": (
+    "l.parquet",
+    b"PAR1" + b"x" * 60 + (50).to_bytes(4, "little") + b"PAR1",
+    r"l\.parquet is not a readable Parquet file",
+  ),
   "cut parquet": ("l.parquet", b"PAR1" * 30, "is not a readable Parquet file"),
   "latin-1 header": (
     "l.csv", "customer,sku,day,größe\n".encode("latin-1"), "not UTF-8 text",

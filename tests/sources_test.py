@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import pathlib
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -133,8 +134,7 @@ def test_published_names_of_the_files(tmp_path):
   ):
     (tmp_path / f"{part}set.tsv").write_text(row)
   source = sources.find("apr_amazon", tmp_path)
-  train = source.parts["train"]
-  assert isinstance(train, pa.Table)
+  train: Any = source.parts["train"]
   assert train["item"].to_pylist() == [1, 2]
 
 
@@ -204,13 +204,21 @@ def test_given_split_is_kept_with_ids_of_the_test_alone(tmp_path):
 
 def test_a_table_with_a_missing_id_is_refused(tmp_path):
   origin = given(train=([5, None, 9], [1, 1, 4]), test=([9, 5], [2, 1]))
-  with pytest.raises(
-    ValueError, match="given: train has 1 rows without a user"
-  ):
+  with pytest.raises(ValueError, match="train has 1 rows without a user"):
     interactions.prepare(origin, GIVEN, tmp_path / "given")
   with pytest.raises(ValueError, match="given: train needs the columns user"):
     parts = {"train": pa.table({"user": [1]}), "test": pa.table({"user": [1]})}
     interactions.prepare(Source("given", parts), GIVEN, tmp_path / "given")
+  with pytest.raises(ValueError, match="given: test has no rows"):
+    train = pa.table({"user": [5, 6], "item": [1, 2]})
+    origin = Source("given", {"train": train, "test": train.slice(0, 0)})
+    interactions.prepare(origin, GIVEN, tmp_path / "given")
+  with pytest.raises(ValueError, match="toy has no rows"):
+    interactions.prepare(
+      Source("toy", {"log": train.slice(0, 0)}),
+      Protocol(split="random"),
+      tmp_path / "given",
+    )
   assert not os.listdir(tmp_path)
 
 

@@ -37,7 +37,7 @@ PARTS = ("train", "validation", "test")
 _DESCRIPTION = "dataset.json"
 _FILES = tuple(f"{name}.parquet" for name in (*PARTS, "users", "items"))
 
-Path = str | os.PathLike[str]
+Path = atomic.Path
 
 
 class Pairs(NamedTuple):
@@ -148,7 +148,8 @@ def load(directory: Path) -> Dataset:
     description = json.loads((directory / _DESCRIPTION).read_text("utf-8"))
     counts, hashes = description["counts"], description["sha256"]
     name, protocol = description["name"], description["protocol"]
-    expected = {file: counts[pathlib.Path(file).stem] for file in _FILES}
+    rows = {file: counts[pathlib.Path(file).stem] for file in _FILES}
+    hashes = {file: hashes[file] for file in _FILES}
   except (ValueError, KeyError, TypeError) as error:
     raise ValueError(
       f"{directory / _DESCRIPTION} is not the description of a prepared "
@@ -156,16 +157,16 @@ def load(directory: Path) -> Dataset:
     ) from error
   tables = {}
   for file in _FILES:
-    if _sha256(directory / file) != hashes.get(file):
+    if _sha256(directory / file) != hashes[file]:
       raise ValueError(
         f"{directory / file} is not the file that {_DESCRIPTION} describes "
         "(its sha256 differs); prepare the dataset again"
       )
     tables[pathlib.Path(file).stem] = table = pq.read_table(directory / file)
-    if table.num_rows != expected[file]:
+    if table.num_rows != rows[file]:
       raise ValueError(
         f"{directory / file} has {table.num_rows} rows where {_DESCRIPTION} "
-        f"says {expected[file]}; prepare the dataset again"
+        f"says {rows[file]}; prepare the dataset again"
       )
   return Dataset(
     name=name,

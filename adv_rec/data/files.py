@@ -159,7 +159,9 @@ def _kinds(path: str) -> list[tuple[str, str]]:
   if _is_parquet(path):
     try:
       return [(f.name, str(f.type)) for f in pq.read_schema(path)]
-    except pa.ArrowException as error:
+    except PermissionError:
+      raise
+    except (pa.ArrowException, OSError) as error:
       raise ValueError(
         f"{path} is not a readable Parquet file: {_line(error)}"
       ) from error

@@ -128,6 +128,8 @@ def _filter(
   def record(step: str, log: ibis.Table) -> ibis.Table:
     log = steps.materialise(con, log)
     counts = steps.counts(log)
+    if not counts["interactions"] and not filters:
+      raise ValueError(f"{source.name} has no rows")
     if not counts["interactions"]:
       before = {k: n for k, n in filters[-1].items() if k != "step"}
       raise ValueError(
@@ -225,6 +227,9 @@ def _split(log: ibis.Table, protocol: Protocol) -> ibis.Table:
 
 def _check_split(source: Source, protocol: Protocol, log: ibis.Table) -> None:
   if protocol.split == "given":
+    present = set(log.part.to_pyarrow().unique().to_pylist())
+    if absent := {"train", "test"} - present:
+      raise ValueError(f"{source.name}: {absent.pop()} has no rows")
     return
   users = log.group_by("user").aggregate(
     train=(log.part == "train").sum(), total=log.count()

@@ -31,6 +31,8 @@ from adv_rec.experiments.options import Config
 from adv_rec.training import loop, parallel
 from adv_rec.types import Game, State
 
+_logger = logging.getLogger(__name__)
+
 
 class Experiment(NamedTuple):
   """What a builder makes of a config.
@@ -42,6 +44,7 @@ class Experiment(NamedTuple):
     evaluate: state -> metrics, while training; None for none.
     finish: state -> entries of result.json, "metrics" among them.
     dataset: description of the data for result.json.
+    watch: the metric to show while training.
   """
 
   game: Game
@@ -50,6 +53,7 @@ class Experiment(NamedTuple):
   evaluate: loop.Evaluate | None
   finish: Callable[[State], Mapping[str, Any]]
   dataset: Mapping[str, Any]
+  watch: str = ""
 
 
 def build(config: Config, workdir: pathlib.Path) -> Experiment:
@@ -75,6 +79,7 @@ def run(
   mode: str = "jit",
   model_parallel: int = 1,
   progress: bool = True,
+  command: str = "",
 ) -> dict[str, Any]:
   """Trains an experiment, or goes on with it, and returns its result.
 
@@ -84,6 +89,7 @@ def run(
     mode: "jit" or "pmap".
     model_parallel: devices along the mesh's "model" axis.
     progress: whether to show a progress bar.
+    command: what to record as the command of the run.
 
   Raises:
     ValueError: bad config, or a workdir of another config.
@@ -93,7 +99,7 @@ def run(
   _claim(workdir, config)
   result_path = workdir / "result.json"
   if result_path.exists():
-    logging.info("%s is there: nothing to do", result_path)
+    _logger.info("%s is there: nothing to do", result_path)
     return json.loads(result_path.read_text())
   experiment = build(config, workdir)
   started = time.monotonic()
@@ -107,10 +113,12 @@ def run(
     mesh=mesh,
     mode=mode,
     progress=progress,
+    watch=experiment.watch,
   )
   result = {
     "name": config.name,
     "title": config.title,
+    "command": command,
     "config": config.to_dict(),
     "dataset": dict(experiment.dataset),
     "seed": config.seed,
@@ -124,8 +132,14 @@ def run(
   return result
 
 
-def restore(workdir: str | os.PathLike[str]) -> tuple[Experiment, State]:
+def restore(
+  workdir: str | os.PathLike[str], **evaluation: Any
+) -> tuple[Experiment, State]:
   """The experiment and the newest state of a workdir.
+
+  Args:
+    workdir: of a run.
+    **evaluation: options of config.evaluation to change, such as ks=(1, 5).
 
   Raises:
     FileNotFoundError: the workdir holds no run, or no checkpoint yet.
@@ -135,6 +149,7 @@ def restore(workdir: str | os.PathLike[str]) -> tuple[Experiment, State]:
   if not config.is_file():
     raise FileNotFoundError(f"{config}: no such file; is this a workdir?")
   read: Config = ml_collections.ConfigDict(json.loads(config.read_text()))
+  read.evaluation.update(evaluation)
   experiment = build(read, workdir)
   return experiment, loop.restore(experiment.game, workdir, read.seed)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import pathlib
 import shutil
 from typing import Any
@@ -55,7 +54,7 @@ def open_dataset(config: Config, workdir: pathlib.Path) -> Dataset:
       _copy(pathlib.Path(data.prepared), directory)
     else:
       source, protocol = describe(config.dataset, data)
-      interactions.prepare(source, protocol, directory, logging.info)
+      interactions.prepare(source, protocol, directory)
   if jax.process_count() > 1:
     jax.experimental.multihost_utils.sync_global_devices("data")
   return prepared.load(directory)

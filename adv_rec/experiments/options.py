@@ -5,6 +5,9 @@ from __future__ import annotations
 import ast
 import difflib
 import functools
+import os
+import re
+import runpy
 from typing import Any
 
 import ml_collections
@@ -12,14 +15,24 @@ import ml_collections
 Config = Any  # an ml_collections.ConfigDict, whose fields no checker knows
 
 
+def load(path: str | os.PathLike[str], arg: str = "") -> Config:
+  """The config that a file's get_config(arg) returns.
+
+  Raises:
+    FileNotFoundError: there is no such file.
+    ValueError: an option is unknown or of the wrong type.
+  """
+  return runpy.run_path(os.fspath(path))["get_config"](arg)
+
+
 def parse(arg: str) -> dict[str, str]:
-  """Splits "a=1,b.c=x" into {"a": "1", "b.c": "x"}.
+  """Splits "a=1,b.c=(2,3)" into {"a": "1", "b.c": "(2,3)"}.
 
   Raises:
     ValueError: a part has no "=".
   """
   options = {}
-  for part in filter(None, arg.split(",")):
+  for part in filter(None, re.split(r",(?![^(]*\))", arg)):
     name, equals, value = part.partition("=")
     if not equals:
       raise ValueError(
@@ -65,6 +78,8 @@ def _convert(name: str, text: str, old: Any) -> Any:
     )
   except (ValueError, SyntaxError):
     value = text
+  if isinstance(old, tuple) and isinstance(value, int | float):
+    value = (value,)
   if isinstance(old, float) and type(value) is int:
     value = float(value)
   if old is not None and type(value) is not type(old):

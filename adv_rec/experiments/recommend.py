@@ -232,6 +232,7 @@ def _experiment(
     evaluate=evaluate if "validation" in evaluators else None,
     finish=finish_all,
     dataset=interactions.description(data, config.fit),
+    watch="validation/ndcg@10",
   )
 
 

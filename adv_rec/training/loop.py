@@ -21,6 +21,8 @@ from adv_rec.training.metrics import MetricWriter
 from adv_rec.training.step import init_state
 from adv_rec.types import Game, State
 
+_logger = logging.getLogger(__name__)
+
 Evaluate = Callable[[State], Mapping[str, float]]
 
 
@@ -54,6 +56,7 @@ def train(
   mesh: jax.sharding.Mesh | None = None,
   mode: str = "jit",
   progress: bool = True,
+  watch: str = "",
 ) -> State:
   """Plays a game to the end, from the newest checkpoint in the workdir.
 
@@ -73,6 +76,7 @@ def train(
     mesh: from `parallel.make_mesh`; all devices by default.
     mode: "jit" or "pmap".
     progress: whether to show a bar.
+    watch: the metric to show beside it.
 
   Returns:
     The final state.
@@ -99,7 +103,9 @@ def train(
   run = parallel.compile_steps(game, state, mesh, mode)
   main = jax.process_index() == 0
   writer = (
-    MetricWriter(workdir, first, schedule.steps, progress) if main else None
+    MetricWriter(workdir, first, schedule.steps, progress, watch)
+    if main
+    else None
   )
   clock = _Clock(seconds)
 
@@ -147,7 +153,7 @@ def train(
       if saves:
         save(stop, state)
       if stop_now() and not last:
-        logging.warning("SIGTERM: saved step %d; run again to go on", stop)
+        _logger.warning("SIGTERM: saved step %d; run again to go on", stop)
         raise Interrupted(128 + signal.SIGTERM)
     if not calls:
       save(first, state)
@@ -184,7 +190,7 @@ def _start(
     state = init_state(game, jax.random.key(seed))
     return parallel.place(state, mesh), 0.0
   state, meta = _read(game, checkpoints, seed, mesh)
-  logging.info("going on from step %d", int(state.step))
+  _logger.info("going on from step %d", int(state.step))
   return state, meta["wall_seconds"]
 
 

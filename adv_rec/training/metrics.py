@@ -24,6 +24,7 @@ class MetricWriter:
     first_step: int,
     last_step: int,
     progress: bool = True,
+    watch: str = "",
   ):
     """Opens the files of a run.
 
@@ -33,12 +34,15 @@ class MetricWriter:
         by a process that died before its checkpoint, is cut off.
       last_step: where the progress bar ends.
       progress: whether to show a bar.
+      watch: the metric to show beside the bar with the training losses.
     """
     self.path = workdir / "metrics.jsonl"
     kept = [row for row in read(self.path) if row["step"] <= first_step]
     temporary = self.path.with_suffix(".tmp")
     temporary.write_text("".join(json.dumps(row) + "\n" for row in kept))
     os.replace(temporary, self.path)
+    self._watch = watch
+    self._shown: dict[str, str] = {}
     self._file = self.path.open("a")
     self._board = tensorboardX.SummaryWriter(
       str(workdir / "tensorboard"),
@@ -67,9 +71,12 @@ class MetricWriter:
     for name, value in values.items():
       self._board.add_scalar(name, value, step)
     self._bar.update(step - self._bar.n)
-    self._bar.set_postfix_str(
-      "  ".join(f"{n.split('/', 1)[-1]} {v:.4f}" for n, v in values.items())
-    )
+    self._shown |= {
+      name.split("/", 1)[-1]: f"{value:.4f}"
+      for name, value in values.items()
+      if name.startswith("train/") or name == self._watch
+    }
+    self._bar.set_postfix(self._shown)
 
   def close(self) -> None:
     """Flushes and closes everything."""

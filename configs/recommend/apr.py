@@ -16,5 +16,8 @@ def get_config(arg: str = ""):
   config.name = "apr"
   config.title = "APR"
   config.attack.name = "fgm"
-  config.attack.start_epoch = config.epochs / 2
-  return options.override(config, options.parse(arg))
+  given = options.parse(arg)
+  options.override(config, given)
+  if "attack.start_epoch" not in given:
+    config.attack.start_epoch = config.epochs / 2
+  return config
