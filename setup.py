@@ -23,9 +23,7 @@ setup(
   name="adv_rec",
   version="0.1.0",
   description="Adversarial learning for e-commerce in JAX",
-  long_description=pathlib.Path(__file__).with_name("README.md").read_text()
-  if pathlib.Path(__file__).with_name("README.md").exists()
-  else "",
+  long_description=pathlib.Path(__file__).with_name("README.md").read_text(),
   long_description_content_type="text/markdown",
   license="Apache-2.0",
   python_requires=">=3.11",

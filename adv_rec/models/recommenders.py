@@ -37,9 +37,13 @@ class MatrixFactorization(nn.Module):
 
   def setup(self) -> None:
     """Declares the tables."""
-    init = nn.initializers.normal(self.scale)
-    self.user = self.param("user", init, (padded(self.num_users), self.dim))
-    self.item = self.param("item", init, (padded(self.num_items), self.dim))
+    self.user = self.param("user", self._table, self.num_users)
+    self.item = self.param("item", self._table, self.num_items)
+
+  def _table(self, key: jax.Array, rows: int) -> jax.Array:
+    """Normal rows, then zeros: whoever measures norms can tell the padding."""
+    table = self.scale * jax.random.normal(key, (padded(rows), self.dim))
+    return table.at[rows:].set(0.0)
 
   def __call__(self, users: jax.Array, items: jax.Array) -> jax.Array:
     """Scores of pairs. [B], [B] -> [B]."""

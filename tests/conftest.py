@@ -1,0 +1,44 @@
+"""Eight CPU devices for every test, and small planted data on disk."""
+
+import jax
+
+jax.config.update("jax_num_cpu_devices", 8)
+
+import numpy as np  # noqa: E402
+import pyarrow as pa  # noqa: E402
+import pytest  # noqa: E402
+
+from adv_rec.data import dataset, planted  # noqa: E402
+from adv_rec.data.dataset import PARTS, Dataset  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def planted_data() -> Dataset:
+  """96 users of four tastes, 64 items, 8 + 2 + 2 interactions each."""
+  return planted.dataset(groups=4)
+
+
+@pytest.fixture(scope="session")
+def prepared(planted_data, tmp_path_factory):
+  """The same as a directory, for `config.data.prepared`."""
+  directory = tmp_path_factory.mktemp("planted") / "data"
+  dataset.write(
+    directory,
+    planted_data.name,
+    {p: pa.table(getattr(planted_data, p)._asdict()) for p in PARTS},
+    pa.table({"id": planted_data.users["id"]}),
+    pa.table({"id": planted_data.items["id"]}),
+    planted_data.protocol,
+  )
+  return directory
+
+
+@pytest.fixture(scope="session")
+def log(tmp_path_factory):
+  """Interactions of four tastes as a CSV log with user, item and time."""
+  path = tmp_path_factory.mktemp("log") / "log.csv"
+  pairs = planted.tastes(groups=4, per_user=15)
+  times = np.arange(len(pairs.user))
+  rows = (f"u{u},i{i},{t}" for u, i, t in zip(*pairs, times, strict=True))
+  path.write_text("\n".join(["user,item,time", *rows]) + "\n")
+  return path
