@@ -64,17 +64,18 @@ def test_pgd_on_a_linear_objective_ends_where_one_step_does(norm):
 
 
 @pytest.mark.parametrize(
-  "name, epsilon, shape",
-  itertools.product(MAKERS, [1e-3, 0.5, 100.0], [(40, 6), (3, 5, 2)]),
+  "name, epsilon", itertools.product(MAKERS, [1e-3, 0.5, 100.0])
 )
-def test_stays_in_its_ball(name, epsilon, shape):
-  inputs = 3 * draw(2, *shape)
-  objective = lambda x: jnp.sum(jnp.sin(x) * draw(3, *shape))
-  delta = MAKERS[name](epsilon)(objective, inputs, KEY)
-  sizes = size(name, delta)
-  assert sizes.max() <= epsilon * (1 + 1e-5)
-  if not name.startswith("pgd"):  # these end on the sphere
-    np.testing.assert_allclose(sizes, epsilon, rtol=1e-5)
+def test_stays_in_its_ball(name, epsilon):
+  inputs = {"a": 3 * draw(2, 40, 6), "b": draw(3, 3, 5, 2)}
+  waves = lambda x: sum(jnp.sum(jnp.sin(a)) for a in jax.tree.leaves(x))
+  attack = MAKERS[name](epsilon)
+  delta = jax.jit(lambda x: attack(waves, x, KEY))(inputs)
+  for leaf in delta.values():
+    sizes = size(name, leaf)
+    assert sizes.max() <= epsilon * (1 + 1e-5)
+    if not name.startswith("pgd"):  # these end on the sphere
+      np.testing.assert_allclose(sizes, epsilon, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -121,7 +122,7 @@ def test_a_row_without_gradient_stays(name):
   assert np.isfinite(delta).all()
 
 
-@pytest.mark.parametrize("scale", [1e-37, 1e-25, 1e20, 3e37])
+@pytest.mark.parametrize("scale", [1e-35, 1e-25, 1e20, 1e37])
 def test_the_scale_of_the_objective_does_not_matter(scale):
   """Squares of such gradients are out of the range of float32."""
   weights = draw(0, 5, 3)

@@ -42,7 +42,8 @@ def relative(fraction: float | jax.Array) -> Callable[[Inputs], Inputs]:
   def size(inputs: Inputs) -> Inputs:
     def radius(x):
       norms = row_norm(x)
-      return fraction * jnp.nanmedian(jnp.where(norms > 0, norms, jnp.nan))
+      median = jnp.nanmedian(jnp.where(norms > 0, norms, jnp.nan))
+      return fraction * jnp.where(jnp.any(norms > 0), median, 0.0)
 
     return jax.tree.map(radius, jax.lax.stop_gradient(inputs))
 

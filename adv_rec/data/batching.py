@@ -128,6 +128,33 @@ class NegativeSampler:
     return (nth + taken).astype(np.int32)
 
 
+def histories(
+  indptr: np.ndarray, items: np.ndarray, pad: int, seed: int
+) -> EpochRows:
+  """Epochs of users with all their items, for losses over whole rows.
+
+  Args:
+    indptr: [U + 1], as `Dataset.history` gives it.
+    items: [N] int, the items of user u at indptr[u] .. indptr[u + 1] - 1.
+    pad: the id that fills the rows up; past the end of the item table.
+    seed: of the shuffles.
+
+  Returns:
+    epoch -> {"user": [V], "items": [V, L]} for the V users who have items, L
+    the most that one of them has.
+  """
+  lengths = np.diff(indptr)
+  users = np.flatnonzero(lengths).astype(np.int32)
+  rows = np.full((len(users), lengths.max(initial=0)), pad, np.int32)
+  rows[np.arange(rows.shape[1]) < lengths[users, None]] = items
+
+  def epoch_rows(epoch: int) -> dict[str, np.ndarray]:
+    order = np.random.default_rng([seed, epoch]).permutation(len(users))
+    return {"user": users[order], "items": rows[order]}
+
+  return epoch_rows
+
+
 def with_local_rows(
   batches: Batches, tables: Mapping[str, tuple[tuple[str, ...], int]]
 ) -> Batches:

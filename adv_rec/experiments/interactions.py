@@ -5,17 +5,20 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import shutil
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
+from adv_rec.data import batching, interactions, sources
 from adv_rec.data import dataset as prepared
-from adv_rec.data import interactions, sources
 from adv_rec.data.dataset import Dataset, Pairs
 from adv_rec.evaluation import diversity, ranking, ranking_metrics
+from adv_rec.experiments.experiment import Experiment
 from adv_rec.experiments.options import Config, parse
-from adv_rec.types import Scorer
+from adv_rec.training.loop import Schedule
+from adv_rec.types import Game, Params, Scorer, State
 
 FITS = ("train", "train+validation")
 
@@ -182,6 +185,62 @@ class Evaluator:
 
   def _accuracy(self, ranked: ranking.Ranking) -> dict[str, float]:
     return ranking_metrics.summarize(ranking_metrics.per_user(ranked, self._ks))
+
+
+def ranking_experiment(
+  config: Config,
+  data: Dataset,
+  game: Game,
+  scorer: Callable[[Params], Scorer],
+  batches: batching.Batches | None = None,
+  schedule: Schedule | None = None,
+  finish: Callable[[State], dict[str, Any]] | None = None,
+) -> Experiment:
+  """An experiment of one player, "model", that ends in a scorer.
+
+  Validation is watched where the model is not fitted on it, test always; a
+  part without interactions is left out.
+
+  Args:
+    config: with "evaluation" and "fit".
+    data: what the model is fitted and measured on.
+    game: has the player "model".
+    scorer: parameters of that player -> scorer of all users.
+    batches: see `Experiment`.
+    schedule: no steps by default, for models known without playing.
+    finish: state -> more entries of result.json.
+  """
+  parts = [
+    part
+    for part, watched in (
+      ("validation", config.fit == "train"),
+      ("test", True),
+    )
+    if watched and len(getattr(data, part).user)
+  ]
+  evaluators = {
+    part: Evaluator(data, config.evaluation, part, config.fit) for part in parts
+  }
+
+  def evaluate(state: State) -> dict[str, float]:
+    values = evaluators["validation"].accuracy(scorer(state.params["model"]))
+    return {f"validation/{name}": value for name, value in values.items()}
+
+  def finish_all(state: State) -> dict[str, Any]:
+    metrics: dict[str, float] = {}
+    for evaluator in evaluators.values():
+      metrics |= evaluator.all(scorer(state.params["model"]))
+    return {"metrics": metrics, **(finish(state) if finish else {})}
+
+  return Experiment(
+    game=game,
+    batches=batches,
+    schedule=schedule or Schedule(),
+    evaluate=evaluate if "validation" in evaluators else None,
+    finish=finish_all,
+    dataset=description(data, config.fit),
+    watch="validation/ndcg@10",
+  )
 
 
 def _codes(names: np.ndarray | None) -> np.ndarray | None:

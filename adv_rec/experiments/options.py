@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import difflib
 import functools
+import math
 import os
 import re
 import runpy
+from collections.abc import Sequence
 from typing import Any
 
 import ml_collections
@@ -57,8 +59,42 @@ def override(config: Config, options: dict[str, str]) -> Config:
       raise ValueError(f"the config has no option {name!r}; {hint}")
     *groups, leaf = name.split(".")
     group = functools.reduce(getattr, groups, config)
-    group[leaf] = _convert(name, text, known[name])
+    group[leaf] = convert(name, text, known[name])
   return config
+
+
+def at_least(low: float, config: Config, *names: str) -> None:
+  """Raises ValueError unless options, by dotted name, are finite and >= low."""
+  for name in names:
+    value = _get(config, name)
+    if not low <= value < math.inf:
+      raise ValueError(
+        f"config option {name}={value}: must be at least {low}, and finite"
+      )
+
+
+def above_zero(config: Config, *names: str) -> None:
+  """Raises ValueError unless options, by dotted name, are finite and > 0."""
+  for name in names:
+    value = _get(config, name)
+    if not 0 < value < math.inf:
+      raise ValueError(
+        f"config option {name}={value}: must be above 0, and finite"
+      )
+
+
+def one_of(choices: Sequence[str], config: Config, name: str) -> None:
+  """Raises ValueError unless an option, by dotted name, is a choice."""
+  value = _get(config, name)
+  if value not in choices:
+    *others, last = choices
+    raise ValueError(
+      f"config option {name}={value!r}: choose {', '.join(others)} or {last}"
+    )
+
+
+def _get(config: Config, name: str) -> Any:
+  return functools.reduce(getattr, name.split("."), config)
 
 
 def _leaves(config: Config, prefix: str = ""):
@@ -69,7 +105,12 @@ def _leaves(config: Config, prefix: str = ""):
       yield f"{prefix}{name}", value
 
 
-def _convert(name: str, text: str, old: Any) -> Any:
+def convert(name: str, text: str, old: Any) -> Any:
+  """The value that a text means where `old` stood; any type for None.
+
+  Raises:
+    ValueError: the text means a value of another type.
+  """
   if isinstance(old, str):
     return text
   try:

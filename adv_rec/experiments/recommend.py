@@ -1,4 +1,4 @@
-"""Recommenders: config -> experiment. A config names one of the builders."""
+"""Matrix factorisation, attacked or not: config -> experiment."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import ml_collections
+import numpy as np
 import optax
 
 from adv_rec.attacks import gradients
@@ -18,11 +19,11 @@ from adv_rec.experiments import interactions
 from adv_rec.experiments.experiment import Experiment
 from adv_rec.experiments.options import Config
 from adv_rec.games import recommend as games
+from adv_rec.games.supervised import Schedule as StepSchedule
 from adv_rec.games.supervised import start_at
-from adv_rec.models import closed_form
 from adv_rec.models.recommenders import MatrixFactorization, padded
 from adv_rec.training.loop import Schedule
-from adv_rec.types import Game, Params, Scorer, State
+from adv_rec.types import State
 
 
 def default_config() -> Config:
@@ -43,27 +44,6 @@ def default_config() -> Config:
       },
     }
   )
-
-
-def popularity(config: Config, workdir: pathlib.Path) -> Experiment:
-  """The most bought items for everybody."""
-  data = interactions.open_dataset(config, workdir)
-  fitted = interactions.fitted(data, config.fit)
-  game = games.closed_form(
-    lambda: closed_form.popularity(fitted.item, data.num_items)
-  )
-  return _experiment(config, data, game, closed_form.popularity_scorer)
-
-
-def ease(config: Config, workdir: pathlib.Path) -> Experiment:
-  """EASE; config.l2 is its only hyperparameter."""
-  data = interactions.open_dataset(config, workdir)
-  fitted = interactions.fitted(data, config.fit)
-  shape = (data.num_users, data.num_items)
-  game = games.closed_form(
-    lambda: closed_form.ease(fitted.user, fitted.item, shape, config.l2)
-  )
-  return _experiment(config, data, game, closed_form.ease_scorer)
 
 
 def matrix_factorization_config() -> Config:
@@ -100,21 +80,15 @@ def matrix_factorization(config: Config, workdir: pathlib.Path) -> Experiment:
   """BPR-MF, and APR where the config has an attack."""
   data = interactions.open_dataset(config, workdir)
   fitted = interactions.fitted(data, config.fit)
-  model = MatrixFactorization(
-    data.num_users, data.num_items, config.model.dim, config.model.scale
-  )
+  model = _model(config, data)
   steps_per_epoch = max(len(fitted.user) // config.batch_size, 1)
-  attack = config.attack
-  weight = attack.weight
-  if weight and attack.start_epoch:
-    weight = start_at(round(attack.start_epoch * steps_per_epoch), weight)
   game = games.matrix_factorization(
     model,
     make_optimizer(config),
     l2=config.l2,
-    attack=make_attack(attack),
-    weight=weight,
-    whole_rows=attack.whole_rows,
+    attack=make_attack(config.attack),
+    weight=make_weight(config.attack, steps_per_epoch),
+    whole_rows=config.attack.whole_rows,
     row_sparse=config.row_sparse,
   )
   epoch_rows = batching.triples(
@@ -129,19 +103,82 @@ def matrix_factorization(config: Config, workdir: pathlib.Path) -> Experiment:
         "item": (("positive", "negative"), padded(data.num_items)),
       },
     )
-  schedule = Schedule(
+  return interactions.ranking_experiment(
+    config,
+    data,
+    game,
+    model.scorer,
+    batches,
+    make_schedule(config, steps_per_epoch),
+    _robustness(config, data, model),
+  )
+
+
+def full_softmax_config() -> Config:
+  """The default config of matrix factorisation with a full softmax."""
+  config = matrix_factorization_config()
+  config.experiment = "adv_rec.experiments.recommend.full_softmax"
+  config.optimizer = "adam"
+  config.learning_rate = 0.003
+  config.batch_size = 256  # users
+  config.temperature = 1.0
+  del config.row_sparse  # every step needs every item
+  return config
+
+
+def full_softmax(config: Config, workdir: pathlib.Path) -> Experiment:
+  """MF trained by the likelihood of whole histories, attacked or not."""
+  data = interactions.open_dataset(config, workdir)
+  model = _model(config, data)
+  indptr, items = data.history(*config.fit.split("+"))
+  users = int((np.diff(indptr) > 0).sum())
+  batch_size = min(config.batch_size, users)
+  steps_per_epoch = max(users // batch_size, 1)
+  game = games.full_softmax(
+    model,
+    make_optimizer(config),
+    len(items) / users,
+    temperature=config.temperature,
+    l2=config.l2,
+    attack=make_attack(config.attack),
+    weight=make_weight(config.attack, steps_per_epoch),
+  )
+  epoch_rows = batching.histories(
+    indptr, items, padded(data.num_items), config.seed
+  )
+  return interactions.ranking_experiment(
+    config,
+    data,
+    game,
+    model.scorer,
+    batching.stream(epoch_rows, users, batch_size),
+    make_schedule(config, steps_per_epoch),
+    _robustness(config, data, model),
+  )
+
+
+def make_schedule(config: Config, steps_per_epoch: int) -> Schedule:
+  """Epochs in steps; one compiled call an epoch.
+
+  Raises:
+    ValueError: fewer than one epoch.
+  """
+  for name in ("epochs", "evaluate_every", "checkpoint_every"):
+    if config[name] < 1:
+      raise ValueError(f"config option {name}={config[name]}: at least 1")
+  return Schedule(
     steps=config.epochs * steps_per_epoch,
     dispatch=steps_per_epoch,
     evaluate=config.evaluate_every * steps_per_epoch,
     checkpoint=config.checkpoint_every * steps_per_epoch,
   )
-  finish = None
-  if config.evaluation.robustness:
-    triples = epoch_rows(config.epochs)  # an epoch that training never saw
-    finish = _robustness(config, data, model, triples)
-  return _experiment(
-    config, data, game, model.scorer, batches, schedule, finish
-  )
+
+
+def make_weight(config: Config, steps_per_epoch: int) -> float | StepSchedule:
+  """The weight of the adversarial term, from start_epoch on."""
+  if config.weight and config.start_epoch:
+    return start_at(round(config.start_epoch * steps_per_epoch), config.weight)
+  return config.weight
 
 
 def make_attack(config: Config) -> gradients.Attack | None:
@@ -192,52 +229,23 @@ def make_optimizer(
   )
 
 
-def _experiment(
-  config: Config,
-  data: Dataset,
-  game: Game,
-  scorer: Callable[[Params], Scorer],
-  batches: batching.Batches | None = None,
-  schedule: Schedule | None = None,
-  finish: Callable[[State], dict[str, Any]] | None = None,
-) -> Experiment:
-  """An experiment of one player, "model", that ends in a scorer."""
-  parts = [
-    part
-    for part, watched in (
-      ("validation", config.fit == "train"),
-      ("test", True),
-    )
-    if watched and len(getattr(data, part).user)
-  ]
-  evaluators = {
-    part: interactions.Evaluator(data, config.evaluation, part, config.fit)
-    for part in parts
-  }
-
-  def evaluate(state: State) -> dict[str, float]:
-    values = evaluators["validation"].accuracy(scorer(state.params["model"]))
-    return {f"validation/{name}": value for name, value in values.items()}
-
-  def finish_all(state: State) -> dict[str, Any]:
-    metrics: dict[str, float] = {}
-    for evaluator in evaluators.values():
-      metrics |= evaluator.all(scorer(state.params["model"]))
-    return {"metrics": metrics, **(finish(state) if finish else {})}
-
-  return Experiment(
-    game=game,
-    batches=batches,
-    schedule=schedule or Schedule(),
-    evaluate=evaluate if "validation" in evaluators else None,
-    finish=finish_all,
-    dataset=interactions.description(data, config.fit),
-    watch="validation/ndcg@10",
+def _model(config: Config, data: Dataset) -> MatrixFactorization:
+  return MatrixFactorization(
+    data.num_users, data.num_items, config.model.dim, config.model.scale
   )
 
 
-def _robustness(config, data, model, triples):
-  """State -> {"robustness": curve}: nDCG@10 on test under attack."""
+def _robustness(
+  config: Config, data: Dataset, model: MatrixFactorization
+) -> Callable[[State], dict[str, Any]] | None:
+  """State -> {"robustness": curve}: test metrics under attack.
+
+  The attacker raises the BPR loss of the fitted interactions, with negatives
+  of its own, whatever the model was trained by.
+  """
+  if not config.evaluation.robustness:
+    return None
+  fitted = interactions.fitted(data, config.fit)
   evaluator = interactions.Evaluator(
     data, config.evaluation, "test", config.fit
   )
@@ -245,6 +253,9 @@ def _robustness(config, data, model, triples):
   key = jax.random.key(config.seed)
 
   def finish(state: State) -> dict[str, Any]:
+    triples = batching.triples(
+      fitted.user, fitted.item, data.num_items, config.seed
+    )(-1 % 2**32)  # an epoch that training never sees
     tables = {name: state.params["model"][name] for name in ("user", "item")}
     objective = robustness.mean_over(
       lambda inputs, batch: game["model"].loss(inputs, {}, batch, key)[0],

@@ -1,6 +1,7 @@
 """Ranking losses: per example, in logits, without reduction."""
 
 import jax
+import jax.numpy as jnp
 
 
 def bpr(positive: jax.Array, negative: jax.Array) -> jax.Array:
@@ -13,3 +14,18 @@ def bpr(positive: jax.Array, negative: jax.Array) -> jax.Array:
     negative: scores x_uj of items they did not.
   """
   return -jax.nn.log_sigmoid(positive - negative)
+
+
+def multinomial(logits: jax.Array, items: jax.Array) -> jax.Array:
+  """Full softmax over the items, - sum_i ln softmax_i(x_u). [B, I] -> [B].
+
+  Liang et al. 2018 (arXiv:1802.05814), eq. 2: the log-likelihood of all the
+  items of a user under one multinomial.
+
+  Args:
+    logits: scores of all items [B, I].
+    items: ids of each user's items [B, L], padded with ids past the end.
+  """
+  log_likelihood = jax.nn.log_softmax(logits)
+  chosen = jax.vmap(lambda x, i: x.at[i].get(mode="fill", fill_value=0.0))
+  return -jnp.sum(chosen(log_likelihood, items), axis=-1)

@@ -53,7 +53,7 @@ def train(
   workdir: pathlib.Path,
   seed: int,
   evaluate: Evaluate | None = None,
-  mesh: jax.sharding.Mesh | None = None,
+  mesh: parallel.Mesh | None = None,
   mode: str = "jit",
   progress: bool = True,
   watch: str = "",
@@ -82,17 +82,12 @@ def train(
     The final state.
 
   Raises:
-    ValueError: evaluate or checkpoint is not a multiple of dispatch.
+    ValueError: a bad schedule, or a batch that the devices cannot share.
     FloatingPointError: a loss or a parameter is not finite; names the step
       and the player. The last checkpoint is from before.
     Interrupted: SIGTERM.
   """
-  for name in ("evaluate", "checkpoint"):
-    if getattr(schedule, name) % schedule.dispatch:
-      raise ValueError(
-        f"schedule: {name} ({getattr(schedule, name)} steps) must be a"
-        f" multiple of dispatch ({schedule.dispatch} steps)"
-      )
+  _check(schedule)
   mesh = mesh or parallel.make_mesh()
   checkpoints = Checkpoints(workdir / "checkpoints")
   state, seconds = _start(game, checkpoints, seed, mesh)
@@ -142,8 +137,9 @@ def train(
         write(*_to_host(*pending))
       pending = (start, stop, metrics)
       last = stop == schedule.steps
+      stopping = stop_now()  # asked once: the signal may come at any time
       due = schedule.evaluate and stop % schedule.evaluate == 0
-      saves = last or stop % schedule.checkpoint == 0 or stop_now()
+      saves = last or stop % schedule.checkpoint == 0 or stopping
       if due or saves:
         step, values = _to_host(*pending)
         pending = None
@@ -152,7 +148,7 @@ def train(
         write(step, values)
       if saves:
         save(stop, state)
-      if stop_now() and not last:
+      if stopping and not last:
         _logger.warning("SIGTERM: saved step %d; run again to go on", stop)
         raise Interrupted(128 + signal.SIGTERM)
     if not calls:
@@ -160,11 +156,26 @@ def train(
   return state
 
 
+def _check(schedule: Schedule) -> None:
+  lowest = {"steps": 0, "dispatch": 1, "evaluate": 0, "checkpoint": 1}
+  for name, least in lowest.items():
+    if (steps := getattr(schedule, name)) < least:
+      raise ValueError(
+        f"schedule: {name} is {steps} steps, must be at least {least}"
+      )
+  for name in ("evaluate", "checkpoint"):
+    if (steps := getattr(schedule, name)) % schedule.dispatch:
+      raise ValueError(
+        f"schedule: {name} ({steps} steps) must be a multiple of dispatch"
+        f" ({schedule.dispatch} steps)"
+      )
+
+
 def restore(
   game: Game,
   workdir: pathlib.Path,
   seed: int,
-  mesh: jax.sharding.Mesh | None = None,
+  mesh: parallel.Mesh | None = None,
 ) -> State:
   """The newest checkpoint of a run, on any number of devices.
 
@@ -183,7 +194,7 @@ def restore(
 
 
 def _start(
-  game: Game, checkpoints: Checkpoints, seed: int, mesh: jax.sharding.Mesh
+  game: Game, checkpoints: Checkpoints, seed: int, mesh: parallel.Mesh
 ) -> tuple[State, float]:
   """The newest checkpoint's state, or a new one; and the seconds it took."""
   if checkpoints.latest_step() is None:
@@ -195,7 +206,7 @@ def _start(
 
 
 def _read(
-  game: Game, checkpoints: Checkpoints, seed: int, mesh: jax.sharding.Mesh
+  game: Game, checkpoints: Checkpoints, seed: int, mesh: parallel.Mesh
 ) -> tuple[State, dict]:
   like = jax.eval_shape(lambda: init_state(game, jax.random.key(seed)))
   like = jax.tree.map(

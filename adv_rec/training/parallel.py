@@ -8,7 +8,7 @@ must not carry sharding constraints: those break under per-example `vmap`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -25,22 +25,29 @@ Run = Callable[[State, Batch], tuple[State, Metrics]]
 MIN_SHARDED_ROWS = 1 << 16
 
 
-def make_mesh(model: int = 1) -> Mesh:
-  """All devices, `model` of them along the axis "model", the rest "data".
+def make_mesh(
+  model: int = 1, devices: Sequence[jax.Device] | None = None
+) -> Mesh:
+  """Devices in two axes: `model` of them along "model", the rest "data".
+
+  Args:
+    model: over how many devices a large table is split.
+    devices: which ones; all by default.
 
   Raises:
     ValueError: the number of devices is not a multiple of `model`.
   """
-  devices = jax.device_count()
-  if model < 1 or devices % model:
+  devices = jax.devices() if devices is None else devices
+  if model < 1 or len(devices) % model:
     raise ValueError(
-      f"mesh: {devices} devices cannot be split into rows of {model};"
+      f"mesh: {len(devices)} devices cannot be split into rows of {model};"
       " choose a divisor of the number of devices for the model axis"
     )
   return jax.make_mesh(
-    (devices // model, model),
+    (len(devices) // model, model),
     ("data", "model"),
     axis_types=(AxisType.Auto,) * 2,
+    devices=devices,
   )
 
 
@@ -107,10 +114,10 @@ def compile_steps(
 ) -> Run:
   """Compiles (state, [K, B] batches) -> (state, [K] metrics): K steps a call.
 
-  The state is donated. `pmap` is the old way and stays as one branch for
-  whoever needs it (JAX keeps it in maintenance only): the state is copied to
-  every device, gradients are averaged over devices, and an attack sees the
-  rows of its own device only.
+  The state is donated and stays where `place` has put it. `pmap` is the old
+  way and stays as one branch for whoever needs it (JAX keeps it in maintenance
+  only): the state is copied to every device, gradients are averaged over
+  devices, and an attack sees the rows of its own device only.
 
   Raises:
     ValueError: unknown mode, or pmap on a mesh with a model axis or with
@@ -118,7 +125,7 @@ def compile_steps(
   """
   if mode == "jit":
     step = make_step(game)
-    where = shardings(state, mesh)
+    where = jax.tree.map(lambda x: x.sharding, state)
     return jax.jit(
       lambda state, batches: jax.lax.scan(step, state, batches),
       donate_argnums=0,

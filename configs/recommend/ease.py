@@ -18,6 +18,6 @@ def get_config(arg: str = ""):
   config = recommend.default_config()
   config.name = "ease"
   config.title = "EASE"
-  config.experiment = "adv_rec.experiments.recommend.ease"
+  config.experiment = "adv_rec.experiments.baselines.ease"
   config.l2 = L2.get(given.get("dataset", config.dataset), 500.0)
   return options.override(config, given)

@@ -13,5 +13,5 @@ def get_config(arg: str = ""):
   config = recommend.default_config()
   config.name = "popularity"
   config.title = "Popularity"
-  config.experiment = "adv_rec.experiments.recommend.popularity"
+  config.experiment = "adv_rec.experiments.baselines.popularity"
   return options.override(config, options.parse(arg))
