@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
@@ -55,16 +56,28 @@ def _parse(argv: Sequence[str]) -> list[str]:
     return flags.FLAGS(list(argv))
   except flags.Error as error:
     _fail(f"{_last_line(str(error))} (see --help)")
+  except Exception as error:  # ml_collections lets these through
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    if "ml_collections" in where.filename:
+      _fail(f"--config has no option {error} (see --help)")
+    _fail(
+      f"--config: {type(error).__name__}: {error} ({where.filename}, line"
+      f" {where.lineno})"
+    )
 
 
 def _last_line(message: str) -> str:
   """The message, or what is at the bottom of a traceback inside it.
 
-  A config file that raises is reported by ml_collections with its traceback.
+  A config file that raises is reported by ml_collections with its traceback,
+  one that is not there with all the places where it was looked for.
   """
-  if "Traceback (most recent call last)" not in message:
-    return message
-  return message.strip().splitlines()[-1].partition("Error: ")[-1]
+  last = message.strip().splitlines()[-1]
+  if "Failed loading config file" in message:
+    return f"--config: {last.partition('] ')[-1]}"
+  if "Traceback (most recent call last)" in message:
+    return last.partition("Error: ")[-1]
+  return message
 
 
 def _message(error: Exception) -> str:

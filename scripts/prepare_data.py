@@ -13,21 +13,27 @@ A log of your own, CSV or Parquet, one row an interaction (--path):
 split is random, value (a rating, a quantity) if there is one. A pattern such
 as --path='logs/*.parquet' reads many files.
 
+All purchases, the last weeks for test (--protocol), on Spark (--engine):
+
+  python scripts/prepare_data.py --dataset=completejourney --protocol=repeat \
+    --engine=spark --master=local[2] --out=/tmp/repeat
+
 What is done: each user-item pair is kept once, at its first time (--feedback);
 users and items with few interactions are removed (--k_core); each user's
 latest interactions become the test part, those before them the validation
 part (--split). The program prints what is left after each step, and writes
-Parquet files and dataset.json to --out.
+Parquet files and dataset.json to --out. Both engines write the same.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import cli
 from absl import flags
 
-from adv_rec.data import interactions, protocol, sources
+from adv_rec.data import dataset, engines, interactions, protocol, sources
 
 _DATASET = flags.DEFINE_string(
   "dataset", None, f"One of: {', '.join(sources.NAMES)}."
@@ -46,6 +52,12 @@ _COLUMNS = flags.DEFINE_list(
 _OUT = flags.DEFINE_string("out", None, "Directory to write.")
 _NAME = flags.DEFINE_string(
   "name", None, "Name of your dataset; by default that of the file."
+)
+_NAMED = flags.DEFINE_string(
+  "protocol",
+  "",
+  "Settings to start from: first (something new, the default) or repeat "
+  "(all purchases, the last weeks for test); the options below change them.",
 )
 _FEEDBACK = flags.DEFINE_enum(
   "feedback",
@@ -66,11 +78,14 @@ _SPLIT = flags.DEFINE_enum(
   "split",
   None,
   protocol.SPLITS,
-  "temporal: each user's latest interactions are for test. leave_one_out: "
-  "only the last one. random. given: the dataset comes split.",
+  "temporal: each user's latest interactions are for test. temporal_global: "
+  "the latest of all, one cut in time. leave_one_out: only each user's last "
+  "one. random. given: the dataset comes split.",
 )
 _TEST_FRACTION = flags.DEFINE_float(
-  "test_fraction", None, "Share of each user's interactions for test."
+  "test_fraction",
+  None,
+  "Share of each user's interactions (temporal_global: of all) for test.",
 )
 _VALIDATION_FRACTION = flags.DEFINE_float(
   "validation_fraction",
@@ -78,6 +93,24 @@ _VALIDATION_FRACTION = flags.DEFINE_float(
   "Share of what the test leaves for validation; 0 for none.",
 )
 _SEED = flags.DEFINE_integer("seed", None, "Of the random split.")
+_MASK = flags.DEFINE_enum(
+  "mask",
+  None,
+  protocol.MASKS,
+  "What evaluation leaves out of a user's ranking: the items of its history, "
+  "or none, where what was bought may be bought again.",
+)
+_SHARDS = flags.DEFINE_integer(
+  "shards",
+  0,
+  "Files to write the train part in, for logs larger than memory; 0 for one.",
+)
+_ENGINE = flags.DEFINE_enum(
+  "engine", "duckdb", ("duckdb", "spark"), "What does the work."
+)
+_MASTER = flags.DEFINE_string(
+  "master", None, "Where Spark runs: local[*] if not given, or a cluster's URL."
+)
 
 _PROTOCOL = (
   _FEEDBACK,
@@ -87,28 +120,35 @@ _PROTOCOL = (
   _TEST_FRACTION,
   _VALIDATION_FRACTION,
   _SEED,
+  _MASK,
 )
 
 
 def main() -> None:
   if not _OUT.value:
     raise ValueError("say where to write: --out=DIRECTORY")
+  if _SHARDS.value < 0:
+    raise ValueError(f"--shards={_SHARDS.value}: must not be negative")
+  if _MASTER.value is not None and _ENGINE.value != "spark":
+    raise ValueError("--master goes with --engine=spark")
   source = _source()
   changes = {f.name: f.value for f in _PROTOCOL if f.value is not None}
-  default = sources.default_protocol(_DATASET.value or "")
-  dataset = interactions.prepare(
-    source, dataclasses.replace(default, **changes), _OUT.value, print
+  default = sources.protocol(_DATASET.value or "", _NAMED.value)
+  engine = engines.duckdb
+  if _ENGINE.value == "spark":
+    engine = functools.partial(engines.spark, _MASTER.value or "local[*]")
+  interactions.prepare(
+    source,
+    dataclasses.replace(default, **changes),
+    _OUT.value,
+    print,
+    engine,
+    _SHARDS.value,
   )
-  rows = {
-    "users": dataset.num_users,
-    "items": dataset.num_items,
-    "train": len(dataset.train.user),
-    "validation": len(dataset.validation.user),
-    "test": len(dataset.test.user),
-  }
-  print(f"\n{dataset.name} in {_OUT.value}")
-  for name, count in rows.items():
-    print(f"  {name:<12}{count:>14,}")
+  description = dataset.describe(_OUT.value)
+  print(f"\n{description['name']} in {_OUT.value}")
+  for name in ("users", "items", *dataset.PARTS):
+    print(f"  {name:<12}{description['counts'][name]:>14,}")
 
 
 def _source() -> interactions.Source:

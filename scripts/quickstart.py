@@ -38,7 +38,7 @@ _K_CORE = flags.DEFINE_integer(
   "k_core", None, "Interactions that every user and item of it must have."
 )
 _EPOCHS = flags.DEFINE_integer("epochs", None, "Training epochs.", 2)
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.", 0)
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _METHODS = ("popularity", "ease", "bpr", "apr")

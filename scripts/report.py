@@ -7,6 +7,11 @@ A page that compares finished runs:
 The README's table and picture, from the quickstart's result file:
 
   python scripts/report.py --quickstart=docs/results/quickstart.json
+
+docs/results.md, from the tables in docs/results/ (scripts/reproduce.py makes
+them; copy one there to accept it):
+
+  python scripts/report.py --results
 """
 
 import json
@@ -15,7 +20,7 @@ import pathlib
 import cli
 from absl import flags
 
-from adv_rec.report import blocks, page, results, robustness, table
+from adv_rec.report import blocks, page, results, robustness, table, tables
 
 _RUNS = flags.DEFINE_list("runs", [], "Directories of finished runs.")
 _TITLE = flags.DEFINE_string("title", "Comparison", "Title of the page.")
@@ -23,14 +28,21 @@ _OUT = flags.DEFINE_string("out", "", "The page to write, an HTML file.")
 _QUICKSTART = flags.DEFINE_string(
   "quickstart", "", "Result file of the quickstart, to update the README from."
 )
+_RESULTS = flags.DEFINE_bool("results", False, "Update docs/results.md.")
 
 _ROOT = pathlib.Path(__file__).parents[1]
 PICTURE = "docs/robustness.svg"
 
 
 def main():
-  if bool(_RUNS.value) == bool(_QUICKSTART.value):
-    raise ValueError("say what to do: --runs=DIR,DIR or --quickstart=FILE")
+  asked = [flag for flag in (_RUNS, _QUICKSTART, _RESULTS) if flag.value]
+  if len(asked) != 1:
+    raise ValueError(
+      "say what to do: --runs=DIR,DIR, --quickstart=FILE or --results"
+    )
+  if _RESULTS.value:
+    (_ROOT / "docs" / "results.md").write_text(document(), "utf-8")
+    return
   if _QUICKSTART.value:
     result = json.loads(pathlib.Path(_QUICKSTART.value).read_text("utf-8"))
     blocks.update(_ROOT / "README.md", "quickstart", markdown(result))
@@ -40,6 +52,13 @@ def main():
     raise ValueError("say where to write the page: --out=FILE.html")
   page.write(_OUT.value, _TITLE.value, _RUNS.value, curves=_RUNS.value)
   print(table.comparison([results.read(run).result for run in _RUNS.value]))
+
+
+def document() -> str:
+  """docs/results.md, from the tables in docs/results/."""
+  files = (_ROOT / "docs" / "results").glob("*.json")
+  found = [json.loads(file.read_text("utf-8")) for file in files]
+  return tables.document([result for result in found if "table" in result])
 
 
 def markdown(result: dict) -> str:

@@ -8,7 +8,7 @@ import numpy as np  # noqa: E402
 import pyarrow as pa  # noqa: E402
 import pytest  # noqa: E402
 
-from adv_rec.data import dataset, planted  # noqa: E402
+from adv_rec.data import planted, writer  # noqa: E402
 from adv_rec.data.dataset import PARTS, Dataset  # noqa: E402
 
 
@@ -22,7 +22,7 @@ def planted_data() -> Dataset:
 def prepared(planted_data, tmp_path_factory):
   """The same as a directory, for `config.data.prepared`."""
   directory = tmp_path_factory.mktemp("planted") / "data"
-  dataset.write(
+  writer.write(
     directory,
     planted_data.name,
     {p: pa.table(getattr(planted_data, p)._asdict()) for p in PARTS},

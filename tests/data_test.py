@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from adv_rec.data import dataset, interactions, steps
+from adv_rec.data import dataset, engines, interactions, steps
 from adv_rec.data.interactions import Source
 from adv_rec.data.protocol import Protocol
 
@@ -82,11 +82,11 @@ def brute_k_core(pairs, k):
 @pytest.mark.parametrize("k", [2, 5, 9])
 def test_k_core_equals_brute_force(seed, k):
   first = brute_first(random_log(seed))
-  con = ibis.duckdb.connect()
   users, items = zip(*first, strict=True)
   log = ibis.memtable(pa.table({"user": users, "item": items}))
-  core, rounds = steps.k_core(con, log, k)
-  found = core.to_pyarrow().to_pydict()
+  with engines.duckdb() as engine:
+    core, rounds = steps.k_core(engine, log, k)
+    found = core.to_pyarrow().to_pydict()
   expected = brute_k_core(first, k)
   assert set(zip(found["user"], found["item"], strict=True)) == expected
   assert len(found["user"]) == len(expected)
@@ -98,8 +98,9 @@ def test_k_core_takes_more_than_one_round():
   path = [(n // 2, (n + 1) // 2) for n in range(8)]
   users, items = zip(*path, strict=True)
   log = ibis.memtable(pa.table({"user": users, "item": items}))
-  core, rounds = steps.k_core(ibis.duckdb.connect(), log, 2)
-  assert core.count().to_pyarrow().as_py() == 0
+  with engines.duckdb() as engine:
+    core, rounds = steps.k_core(engine, log, 2)
+    assert core.count().to_pyarrow().as_py() == 0
   assert rounds > 2
 
 
@@ -266,7 +267,7 @@ def test_two_runs_give_the_same_bytes(tmp_path):
   for name, rows in (("a", table), ("b", table.take(order))):
     interactions.prepare(source(rows), Protocol(k_core=3), tmp_path / name)
   names = sorted(os.listdir(tmp_path / "a"))
-  assert names == sorted([*dataset._FILES, "dataset.json"])
+  assert names == sorted([*dataset.files(), "dataset.json"])
   for name in names:
     a, b = (tmp_path / run / name for run in "ab")
     assert a.read_bytes() == b.read_bytes(), name

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from adv_rec.data import dataset
+from adv_rec.data import dataset, writer
 
 
 def toy(directory, seed=0):
@@ -25,7 +25,7 @@ def toy(directory, seed=0):
   }
   users = pa.table({"id": [f"u{n}" for n in range(9)]})
   items = pa.table({"id": range(20), "price": [n / 2 for n in range(20)]})
-  dataset.write(directory, "toy", parts, users, items, {"seed": seed})
+  writer.write(directory, "toy", parts, users, items, {"seed": seed})
   return parts, dataset.load(directory)
 
 
@@ -71,7 +71,7 @@ def test_write_replaces_a_dataset_and_nothing_else(tmp_path):
   (tmp_path / "file").write_text("")
   for place in ("file", "file/below"):
     with pytest.raises(NotADirectoryError):
-      dataset.check_target(tmp_path / place)
+      writer.check_target(tmp_path / place)
 
 
 def test_failed_write_leaves_the_old_dataset(tmp_path, monkeypatch):
@@ -80,7 +80,7 @@ def test_failed_write_leaves_the_old_dataset(tmp_path, monkeypatch):
   def full(*args, **kwargs):
     raise OSError(28, "No space left on device")
 
-  monkeypatch.setattr(dataset.pq, "write_table", full)
+  monkeypatch.setattr(writer.pq, "write_table", full)
   with pytest.raises(OSError, match="No space"):
     toy(tmp_path / "toy", seed=1)
   assert dataset.load(tmp_path / "toy").fingerprint == old.fingerprint
@@ -116,5 +116,5 @@ def test_write_refuses_codes_outside_the_catalogue(tmp_path):
   one = pa.table({"id": [7]})
   train = pa.table({"user": [0], "item": [1]})
   with pytest.raises(ValueError, match="item codes run from 1 to 1"):
-    dataset.write(tmp_path / "d", "d", {"train": train}, one, one, {})
+    writer.write(tmp_path / "d", "d", {"train": train}, one, one, {})
   assert not os.listdir(tmp_path)

@@ -3,13 +3,12 @@
 import gzip
 import os
 
-import ibis
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from adv_rec.data import dataset, files, interactions, sources
+from adv_rec.data import dataset, engines, files, interactions, sources
 from adv_rec.data.protocol import Protocol
 
 COLUMNS = {"user": "customer", "item": "sku", "time": "day"}
@@ -21,7 +20,8 @@ GOOD = "customer,sku,day\n" + "".join(
 
 def read(path, columns=None):
   log = files.Files(files.find(path), columns or COLUMNS)
-  return files.read(ibis.duckdb.connect(), log).to_pyarrow()
+  with engines.duckdb() as engine:
+    return files.read(engine, log).to_pyarrow()
 
 
 def save(folder, name, content):

@@ -43,7 +43,7 @@ def test_counts(tmp_path, name):
   if name != "completejourney" and not os.environ.get(locate.VARIABLE):
     pytest.skip(f"{name} is looked for in ${locate.VARIABLE}, which is not set")
   data = interactions.prepare(
-    sources.find(name), sources.default_protocol(name), tmp_path / "d"
+    sources.find(name), sources.protocol(name), tmp_path / "d"
   )
   users, items, train, validation, test, no_user, no_item = COUNTS[name]
   assert counts(tmp_path / "d") == {
@@ -98,7 +98,7 @@ def test_original_movielens_layout(tmp_path):
   (tmp_path / "u.user").write_text("5|30|F|other|1\n6|31|M|none|2\n")
   data = interactions.prepare(
     sources.find("movielens_100k", tmp_path),
-    sources.default_protocol("movielens_100k"),
+    sources.protocol("movielens_100k"),
     tmp_path / "out",
   )
   assert raw_rows(data, "test") == [(5, 1), (6, 1)]
@@ -143,7 +143,7 @@ def test_adjacency_keeps_users_without_items(tmp_path):
   (tmp_path / "test.txt.gz").write_bytes(gzip.compress(b"0 5\n7 \n"))
   data = interactions.prepare(
     sources.find("gowalla", tmp_path),
-    sources.default_protocol("gowalla"),
+    sources.protocol("gowalla"),
     tmp_path / "out",
   )
   assert data.users["id"].tolist() == [0, 1, 2, 7]

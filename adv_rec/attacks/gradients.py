@@ -1,4 +1,4 @@
-"""Gradient attacks on continuous inputs: fgsm, fgm, pgd, and random noise.
+"""Attacks on continuous inputs: fgsm, fgm, pgd, vat; random noise, search.
 
 An attack is a function of an objective:
 
@@ -114,6 +114,40 @@ def pgd(
   return attack
 
 
+def vat(epsilon: Size, steps: int = 1, probe: float = 0.1) -> Attack:
+  """The virtual adversarial direction: power iteration on a divergence.
+
+  Miyato et al. 2018 (arXiv:1704.03976), eq. 9 and algorithm 1. The objective
+  must be a divergence from the outputs at `inputs`, zero and flat there: the
+  gradient a small step away is then the Hessian times that step, and steps of
+  it turn a random direction to the one of largest curvature. No label is
+  needed. Here each row is normalised on its own.
+
+  Args:
+    epsilon: length of each row of the perturbation.
+    steps: power iterations, at least 1.
+    probe: length of that small step, in epsilons.
+
+  Raises:
+    ValueError: steps is less than 1.
+  """
+  if steps < 1:
+    raise ValueError(f"vat needs steps >= 1, got {steps}")
+
+  def attack(objective: Objective, inputs: Inputs, key: jax.Array) -> Inputs:
+    radii = _radii(epsilon, inputs, "l2")
+
+    def turn(_, delta):
+      near = jax.tree.map(lambda x, d: x + probe * d, inputs, delta)
+      gradient = jax.grad(objective)(near)
+      return jax.tree.map(lambda g, r: r * _direction(g, "l2"), gradient, radii)
+
+    start = _noise(inputs, radii, key, "l2")
+    return jax.lax.stop_gradient(jax.lax.fori_loop(0, steps, turn, start))
+
+  return attack
+
+
 def random(epsilon: Size, norm: Norm = "l2") -> Attack:
   """Noise of the same size without looking: the control of every claim.
 
@@ -124,6 +158,39 @@ def random(epsilon: Size, norm: Norm = "l2") -> Attack:
   def attack(objective: Objective, inputs: Inputs, key: jax.Array) -> Inputs:
     del objective
     return _noise(inputs, _radii(epsilon, inputs, norm), key, norm)
+
+  return attack
+
+
+def search(epsilon: Size, tries: int, norm: Norm = "l2") -> Attack:
+  """The best of `tries` draws of `random`: an attack that needs no gradient.
+
+  Where it does more harm than a gradient attack, that one's gradients are
+  masked (Athalye et al. 2018, arXiv:1802.00420, section 3.1).
+
+  Args:
+    epsilon: length of each row of the perturbation.
+    tries: draws to choose from, at least 1.
+    norm: "l2" or "linf".
+
+  Raises:
+    ValueError: tries is less than 1.
+  """
+  if tries < 1:
+    raise ValueError(f"search needs tries >= 1, got {tries}")
+
+  def attack(objective: Objective, inputs: Inputs, key: jax.Array) -> Inputs:
+    radii = _radii(epsilon, inputs, norm)
+
+    def draw(i):
+      return _noise(inputs, radii, jax.random.fold_in(key, i), norm)
+
+    def value(i):
+      return objective(jax.tree.map(jnp.add, inputs, draw(i)))
+
+    # Only the number of the best draw is kept, and it is drawn again.
+    best = jnp.argmax(jax.lax.map(value, jnp.arange(tries)))
+    return jax.lax.stop_gradient(draw(best))
 
   return attack
 

@@ -143,14 +143,81 @@ def histories(
     epoch -> {"user": [V], "items": [V, L]} for the V users who have items, L
     the most that one of them has.
   """
-  lengths = np.diff(indptr)
-  users = np.flatnonzero(lengths).astype(np.int32)
-  rows = np.full((len(users), lengths.max(initial=0)), pad, np.int32)
-  rows[np.arange(rows.shape[1]) < lengths[users, None]] = items
+  users = np.flatnonzero(np.diff(indptr)).astype(np.int32)
+  rows = padded_lists(indptr, items, pad)[users]
 
   def epoch_rows(epoch: int) -> dict[str, np.ndarray]:
     order = np.random.default_rng([seed, epoch]).permutation(len(users))
     return {"user": users[order], "items": rows[order]}
+
+  return epoch_rows
+
+
+def padded_lists(
+  indptr: np.ndarray, items: np.ndarray, pad: int
+) -> np.ndarray:
+  """Lists of different lengths as one array, filled up on the right.
+
+  Args:
+    indptr: [U + 1], as `Dataset.history` gives it.
+    items: [N] int, the items of user u at indptr[u] .. indptr[u + 1] - 1.
+    pad: the id that fills the rows up.
+
+  Returns:
+    [U, L] int32, L the length of the longest list.
+  """
+  lengths = np.diff(indptr)
+  rows = np.full((len(lengths), lengths.max(initial=0)), pad, np.int32)
+  rows[np.arange(rows.shape[1]) < lengths[:, None]] = items
+  return rows
+
+
+def newest(
+  users: np.ndarray,
+  items: np.ndarray,
+  num_users: int,
+  length: int,
+  pad: int,
+) -> np.ndarray:
+  """The last items of each user in their order, filled up on the left.
+
+  Args:
+    users: [N] int, user of each interaction.
+    items: [N] int, likewise; those of a user from the oldest to the newest.
+    num_users: U.
+    length: L, items to keep.
+    pad: the id that fills the rows up.
+
+  Returns:
+    [U, L] int32, the newest item last.
+  """
+  order = np.argsort(users, kind="stable")
+  users, items = users[order], items[order]
+  ends = np.cumsum(np.bincount(users, minlength=num_users))
+  age = ends[users] - 1 - np.arange(len(users))
+  kept = age < length
+  rows = np.full((num_users, length), pad, np.int32)
+  rows[users[kept], length - 1 - age[kept]] = items[kept]
+  return rows
+
+
+def sequences(rows: np.ndarray, pad: int, seed: int) -> EpochRows:
+  """Epochs of sequences, for losses over each next item.
+
+  Args:
+    rows: [U, L], from `newest`.
+    pad: the id that fills them up; sequences of fewer than two items, in
+      which nothing comes next, are left out.
+    seed: of the shuffles.
+
+  Returns:
+    epoch -> {"items": [V, L]}.
+  """
+  rows = rows[(rows[:, -2:] != pad).all(axis=1)]
+
+  def epoch_rows(epoch: int) -> dict[str, np.ndarray]:
+    order = np.random.default_rng([seed, epoch]).permutation(len(rows))
+    return {"items": rows[order]}
 
   return epoch_rows
 

@@ -1,16 +1,19 @@
-"""The prepared format: what `prepare` writes, and what training reads.
+"""The prepared format: what `writer` writes, and what training reads.
 
 A prepared dataset is a directory:
 
   train.parquet, validation.parquet, test.parquet
     user, item: int32 codes; time and value where the source has them. Sorted
-    by (user, time, item, value). Validation and test may be empty.
+    by (user, time, item, value). Validation and test may be empty. Instead of
+    train.parquet there may be N shards, train-00000-of-0000N.parquet and so
+    on: shard s holds the rows of the users whose code is s modulo N.
   users.parquet, items.parquet
     id: the raw id, with the type it has in the source; then the features.
     The row number is the code.
   dataset.json
-    name, counts, filters (the counts after each step of the preparation),
-    protocol, sha256 of each Parquet file, version of adv_rec.
+    name, counts, shards (rows of each, if there are any), filters (the counts
+    after each step of the preparation), protocol, sha256 of each Parquet
+    file, version of adv_rec.
 
 The same input gives the same bytes.
 """
@@ -23,21 +26,19 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from adv_rec import __version__
-from adv_rec.data import atomic
-
 PARTS = ("train", "validation", "test")
-_DESCRIPTION = "dataset.json"
-_FILES = tuple(f"{name}.parquet" for name in (*PARTS, "users", "items"))
+DESCRIPTION = "dataset.json"
+_OURS = rf"({'|'.join(PARTS)}|users|items|train-\d+-of-\d+)\.parquet"
 
-Path = atomic.Path
+Path = str | os.PathLike[str]
 
 
 class Pairs(NamedTuple):
@@ -67,6 +68,7 @@ class Dataset:
     items: the same for items [I].
     protocol: how the data was filtered and split, and from which source.
     fingerprint: identifies protocol and contents, "" if not read from disk.
+    partial: whether interactions were left on disk; see `load`.
   """
 
   name: str
@@ -77,6 +79,7 @@ class Dataset:
   items: dict[str, np.ndarray]
   protocol: dict[str, Any]
   fingerprint: str = ""
+  partial: bool = False
 
   @property
   def num_users(self) -> int:
@@ -121,179 +124,157 @@ def _cells(pairs: Pairs, num_items: int) -> np.ndarray:
   return pairs.user.astype(np.int64) * num_items + pairs.item
 
 
-def load(directory: Path) -> Dataset:
-  """Reads a prepared dataset and checks that it is whole.
+def stems(part: str, shards: int = 0) -> list[str]:
+  """The names of the files of a part, without .parquet.
 
   Args:
-    directory: what `write` or `interactions.prepare` made.
+    part: one of `PARTS`.
+    shards: files of the train part; 0 for one without a number.
+  """
+  if part != "train" or not shards:
+    return [part]
+  return [f"train-{n:05}-of-{shards:05}" for n in range(shards)]
 
-  Returns:
-    The dataset.
+
+def files(shards: int = 0) -> list[str]:
+  """The names of all Parquet files of a dataset."""
+  parts = [stem for part in PARTS for stem in stems(part, shards)]
+  return [f"{stem}.parquet" for stem in (*parts, "users", "items")]
+
+
+def is_ours(name: str) -> bool:
+  """Whether a file may belong to a prepared dataset, by its name."""
+  return name == DESCRIPTION or re.fullmatch(_OURS, name) is not None
+
+
+def describe(directory: Path) -> dict[str, Any]:
+  """The contents of dataset.json, with "shards" in any case.
 
   Raises:
-    FileNotFoundError: the directory or one of its files is missing.
-    ValueError: a file is damaged or does not belong to the others.
+    FileNotFoundError: the directory or one of the dataset's files is missing.
+    ValueError: dataset.json is damaged.
   """
   directory = pathlib.Path(directory)
   if not directory.is_dir():
     raise FileNotFoundError(
       f"{directory}: no such directory; make it with scripts/prepare_data.py"
     )
-  for file in (_DESCRIPTION, *_FILES):
-    if not (directory / file).is_file():
-      raise FileNotFoundError(
-        f"{directory / file} is missing; prepare the dataset again"
-      )
+  _require(directory, DESCRIPTION)
   try:
-    description = json.loads((directory / _DESCRIPTION).read_text("utf-8"))
-    counts, hashes = description["counts"], description["sha256"]
-    name, protocol = description["name"], description["protocol"]
-    rows = {file: counts[pathlib.Path(file).stem] for file in _FILES}
-    hashes = {file: hashes[file] for file in _FILES}
-  except (ValueError, KeyError, TypeError) as error:
+    description = json.loads((directory / DESCRIPTION).read_text("utf-8"))
+    shards = [int(rows) for rows in description.get("shards", [])]
+    found = {key: description[key] for key in ("name", "protocol")}
+    found["counts"] = dict(description["counts"])
+    expected = files(len(shards))
+    found["sha256"] = {file: description["sha256"][file] for file in expected}
+    counts = found["counts"]
+    rows = [*(shards or [counts["train"]]), counts["validation"]]
+    found["rows"] = dict(
+      zip(
+        expected,
+        [*rows, counts["test"], counts["users"], counts["items"]],
+        strict=True,
+      )
+    )
+  except (ValueError, KeyError, TypeError, AttributeError) as error:
     raise ValueError(
-      f"{directory / _DESCRIPTION} is not the description of a prepared "
+      f"{directory / DESCRIPTION} is not the description of a prepared "
       f"dataset ({type(error).__name__}); prepare it again"
     ) from error
-  tables = {}
-  for file in _FILES:
-    if _sha256(directory / file) != hashes[file]:
-      raise ValueError(
-        f"{directory / file} is not the file that {_DESCRIPTION} describes "
-        "(its sha256 differs); prepare the dataset again"
-      )
-    tables[pathlib.Path(file).stem] = table = pq.read_table(directory / file)
-    if table.num_rows != rows[file]:
-      raise ValueError(
-        f"{directory / file} has {table.num_rows} rows where {_DESCRIPTION} "
-        f"says {rows[file]}; prepare the dataset again"
-      )
+  for file in expected:
+    _require(directory, file)
+  return found | {"shards": shards}
+
+
+def load(directory: Path, shards: Collection[int] | None = None) -> Dataset:
+  """Reads a prepared dataset and checks that it is whole.
+
+  Args:
+    directory: what `writer.write` or `interactions.prepare` made.
+    shards: of a dataset in shards, those to read: the interactions of their
+      users only, in all three parts, so that memory holds a sample of users.
+      None reads all.
+
+  Returns:
+    The dataset.
+
+  Raises:
+    FileNotFoundError: the directory or one of its files is missing.
+    ValueError: a file is damaged or does not belong to the others, or a shard
+      that does not exist.
+  """
+  directory = pathlib.Path(directory)
+  description = describe(directory)
+  total = len(description["shards"])
+  if shards is not None and not set(shards) <= set(range(total)):
+    raise ValueError(
+      f"{directory} has {total} shards, numbered from 0; there is no shard "
+      f"{max(shards)}"
+    )
+  train = stems("train", total)
+  if shards is not None:
+    train = [train[n] for n in sorted(shards)]
+  tables = {
+    stem: read_checked(directory, f"{stem}.parquet", description)
+    for stem in (*train, "validation", "test", "users", "items")
+  }
+  parts = {"train": _merged([_pairs(tables[stem]) for stem in train])}
+  for part in ("validation", "test"):
+    parts[part] = _pairs(tables[part])
+    if shards is not None:
+      chosen = np.isin(parts[part].user % total, list(shards))
+      parts[part] = Pairs(*(column[chosen] for column in parts[part]))
   return Dataset(
-    name=name,
-    **{part: _pairs(tables[part]) for part in PARTS},
+    name=description["name"],
+    **parts,
     users=_columns(tables["users"]),
     items=_columns(tables["items"]),
-    protocol=protocol,
-    fingerprint=_fingerprint(protocol, hashes),
+    protocol=description["protocol"],
+    fingerprint=_fingerprint(description["protocol"], description["sha256"]),
+    partial=shards is not None and len(set(shards)) < total,
   )
 
 
-def write(
-  directory: Path,
-  name: str,
-  parts: Mapping[str, pa.Table],
-  users: pa.Table,
-  items: pa.Table,
-  protocol: Mapping[str, Any],
-  filters: Sequence[Mapping[str, Any]] = (),
-) -> dict[str, int]:
-  """Writes a prepared dataset, whole or not at all.
-
-  The files are written to a temporary directory beside the target, which is
-  then renamed, so that a reader never sees half of them.
-
-  Args:
-    directory: where to; a prepared dataset that is there is replaced.
-    name: name of the dataset.
-    parts: "train", "validation", "test" -> table of codes with the columns
-      user, item and optionally time and value; a part left out is empty.
-    users: table with the column id and features, one row a code.
-    items: the same for items.
-    protocol: how the data was made; JSON types only.
-    filters: the counts after each step of the preparation.
-
-  Returns:
-    The counts, as they stand in dataset.json.
+def read_checked(
+  directory: pathlib.Path, file: str, description: dict[str, Any]
+) -> pa.Table:
+  """One Parquet file of a dataset.
 
   Raises:
-    FileExistsError: the target holds something else than a prepared dataset.
-    ValueError: codes outside the tables of users and items.
+    ValueError: it is not the file that the description means.
   """
-  check_target(directory)
-  tables = {part: _sorted(parts.get(part, _EMPTY)) for part in PARTS}
-  for part, table in tables.items():
-    for role, catalogue in (("user", users), ("item", items)):
-      codes = table[role].to_numpy()
-      if codes.size and not 0 <= codes.min() <= codes.max() < len(catalogue):
-        raise ValueError(
-          f"{part}: {role} codes run from {codes.min()} to {codes.max()}, "
-          f"but there are {len(catalogue)} {role}s"
-        )
-  counts = _counts(tables, users, items)
-  tables |= {"users": users.combine_chunks(), "items": items.combine_chunks()}
-
-  def fill(temporary: pathlib.Path) -> None:
-    for stem, table in tables.items():
-      # Fixed options: the bytes depend on the table and on Arrow alone.
-      pq.write_table(
-        table.replace_schema_metadata(None),
-        temporary / f"{stem}.parquet",
-        compression="zstd",
-        version="2.6",
-        row_group_size=1 << 20,
-      )
-    description = {
-      "name": name,
-      "counts": counts,
-      "filters": [dict(step) for step in filters],
-      "protocol": dict(protocol),
-      "sha256": {file: _sha256(temporary / file) for file in _FILES},
-      "adv_rec": __version__,
-    }
-    text = json.dumps(description, indent=2, ensure_ascii=False)
-    (temporary / _DESCRIPTION).write_text(text + "\n", "utf-8")
-
-  atomic.replace(directory, fill)
-  return counts
+  if sha256(directory / file) != description["sha256"][file]:
+    raise ValueError(
+      f"{directory / file} is not the file that {DESCRIPTION} describes "
+      "(its sha256 differs); prepare the dataset again"
+    )
+  table, rows = pq.read_table(directory / file), description["rows"][file]
+  if table.num_rows != rows:
+    raise ValueError(
+      f"{directory / file} has {table.num_rows} rows where {DESCRIPTION} "
+      f"says {rows}; prepare the dataset again"
+    )
+  return table
 
 
-def check_target(directory: Path) -> None:
-  """Raises OSError unless a dataset may be written to `directory`.
-
-  It may where nothing is yet, in an empty directory, and over a prepared
-  dataset. Called before long work, so that it is not done in vain.
-  """
-  atomic.check_place(directory)
-  names = set(os.listdir(directory)) if os.path.isdir(directory) else set()
-  if names and not (_DESCRIPTION in names <= {_DESCRIPTION, *_FILES}):
-    raise FileExistsError(
-      f"{directory} holds something else than a prepared dataset; "
-      "choose another directory or empty it"
+def _require(directory: pathlib.Path, file: str) -> None:
+  if not (directory / file).is_file():
+    raise FileNotFoundError(
+      f"{directory / file} is missing; prepare the dataset again"
     )
 
 
-_EMPTY = pa.table(
-  {"user": pa.array([], "int32"), "item": pa.array([], "int32")}
-)
-
-
-def _sorted(table: pa.Table) -> pa.Table:
-  order = [
-    name
-    for name in ("user", "time", "item", "value")
-    if name in table.column_names
-  ]
-  for index, name in enumerate(table.column_names):
-    if name in ("user", "item"):
-      table = table.set_column(index, name, table[name].cast("int32"))
-  names = [n for n in ("user", "item", "time", "value") if n in order]
-  keys = [(name, "ascending") for name in order]
-  return table.select(names).sort_by(keys).combine_chunks()
-
-
-def _counts(
-  tables: Mapping[str, pa.Table], users: pa.Table, items: pa.Table
-) -> dict[str, int]:
-  train = tables["train"]
-  rows = {part: tables[part].num_rows for part in PARTS}
-  return {
-    "users": len(users),
-    "items": len(items),
-    "interactions": sum(rows.values()),
-    **rows,
-    "users_without_train": len(users) - len(train["user"].unique()),
-    "items_without_train": len(items) - len(train["item"].unique()),
-  }
+def _merged(shards: list[Pairs]) -> Pairs:
+  """Interactions of several shards, by user, each user's in their order."""
+  if len(shards) == 1:
+    return shards[0]
+  empty = np.empty(0, np.int32)
+  user, item = (
+    np.concatenate([empty, *columns])
+    for columns in (zip(*shards, strict=True) if shards else ((), ()))
+  )
+  order = np.argsort(user, kind="stable")
+  return Pairs(user[order], item[order])
 
 
 def _pairs(table: pa.Table) -> Pairs:
@@ -304,7 +285,8 @@ def _columns(table: pa.Table) -> dict[str, np.ndarray]:
   return {name: table[name].to_numpy() for name in table.column_names}
 
 
-def _sha256(path: pathlib.Path) -> str:
+def sha256(path: pathlib.Path) -> str:
+  """The hash of a file's bytes, as hexadecimal digits."""
   digest = hashlib.sha256()
   with path.open("rb") as file:
     for block in iter(functools.partial(file.read, 1 << 20), b""):

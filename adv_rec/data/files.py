@@ -15,7 +15,8 @@ import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from adv_rec.data import steps, values
+from adv_rec.data import engines, values
+from adv_rec.data.engines import Engine
 
 _CSV = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _DELIMITERS = ",\t;|"
@@ -62,11 +63,11 @@ def find(path: str | os.PathLike[str]) -> tuple[str, ...]:
   return tuple(paths)
 
 
-def read(con: Any, files: Files) -> ibis.Table:
+def read(engine: Engine, files: Files) -> ibis.Table:
   """Reads a log and checks every row of it.
 
   Args:
-    con: the Ibis connection that does the work.
+    engine: does the work.
     files: what to read.
 
   Returns:
@@ -79,7 +80,7 @@ def read(con: Any, files: Files) -> ibis.Table:
       names the file, the column, and the first row concerned, counted from 1.
   """
   _check_columns(files)
-  raw = _load(con, files)
+  raw = _load(engine, files)
   readings = {role: _readings(raw, role, files) for role in files.columns}
   checks = {}
   for role, ways in readings.items():
@@ -93,13 +94,15 @@ def read(con: Any, files: Files) -> ibis.Table:
   typed = {}
   for role, ways in readings.items():
     if count := counts[f"{role} missing"]:
-      raise ValueError(_missing_complaint(con, files, role, count))
+      raise ValueError(_missing_complaint(files, role, count))
     # The first way that fits all rows, else the one that fits most of them.
     best = min(range(len(ways)), key=lambda n, r=role: counts[f"{r} {n}"])
     if counts[f"{role} {best}"]:
-      raise ValueError(_wrong_complaint(con, files, role, best))
+      raise ValueError(_wrong_complaint(files, role, best))
     typed[role] = ways[best]
-  return steps.materialise(con, raw.select(**typed))
+  log = engine.materialise(raw.select(**typed))
+  engine.drop(raw)
+  return log
 
 
 def _readings(table: ibis.Table, role: str, files: Files) -> list[Any]:
@@ -186,10 +189,10 @@ def _header(path: str) -> tuple[list[str], str]:
   return next(csv.reader([text], delimiter=delimiter)), delimiter
 
 
-def _open(con: Any, files: Files) -> ibis.Table:
+def _open(engine: Engine, files: Files) -> ibis.Table:
   """The columns in question, as they are in the files."""
   if _is_parquet(files.paths[0]):
-    table = con.read_parquet(list(files.paths))
+    table = engine.read_parquet(files.paths)
     return table.select(**files.columns)
   # Files may have their columns in different orders: one read per order.
   layouts: dict[tuple, list[str]] = {}
@@ -199,15 +202,8 @@ def _open(con: Any, files: Files) -> ibis.Table:
   tables = []
   for (names, delimiter), paths in layouts.items():
     # Columns go by position: engines fold the case of names, files do not.
-    table = con.read_csv(
-      paths,
-      header=True,
-      delim=delimiter,
-      quote='"',
-      escape='"',
-      auto_detect=False,
-      columns={f"c{n}": "string" for n in range(len(names))},
-    )
+    positions = [f"c{n}" for n in range(len(names))]
+    table = engine.read_csv(paths, delimiter, positions)
     tables.append(
       table.select(
         **{r: f"c{names.index(name)}" for r, name in files.columns.items()}
@@ -216,9 +212,9 @@ def _open(con: Any, files: Files) -> ibis.Table:
   return ibis.union(*tables) if len(tables) > 1 else tables[0]
 
 
-def _load(con: Any, files: Files) -> ibis.Table:
+def _load(engine: Engine, files: Files) -> ibis.Table:
   try:
-    return steps.materialise(con, _open(con, files))
+    return engine.materialise(_open(engine, files))
   except Exception as error:  # each engine has its own exceptions
     text = _line(error).replace("Invalid Input Error: ", "")
     if "unicode" in text:
@@ -226,8 +222,8 @@ def _load(con: Any, files: Files) -> ibis.Table:
     raise ValueError(f"{_label(files)} cannot be read: {text}") from error
 
 
-def _missing_complaint(con: Any, files: Files, role: str, count: int) -> str:
-  path, place, _ = _first(con, files, role, lambda t: values.missing(t[role]))
+def _missing_complaint(files: Files, role: str, count: int) -> str:
+  path, place, _ = _first(files, role, lambda t: values.missing(t[role]))
   return (
     f"{path}: column {files.columns[role]!r} ({role}) is empty or NaN in "
     f"{count} row{'s' if count > 1 else ''}, first in {place}; "
@@ -235,11 +231,11 @@ def _missing_complaint(con: Any, files: Files, role: str, count: int) -> str:
   )
 
 
-def _wrong_complaint(con: Any, files: Files, role: str, way: int) -> str:
+def _wrong_complaint(files: Files, role: str, way: int) -> str:
   def wrong(table):
     return _readings(table, role, files)[way].isnull()
 
-  path, place, value = _first(con, files, role, wrong)
+  path, place, value = _first(files, role, wrong)
   return (
     f"{path}: column {files.columns[role]!r} ({role}) holds {value!r} in "
     f"{place}, which is not {values.EXPECTED[role]}"
@@ -247,19 +243,21 @@ def _wrong_complaint(con: Any, files: Files, role: str, way: int) -> str:
 
 
 def _first(
-  con: Any, files: Files, role: str, bad: Callable[[ibis.Table], Any]
+  files: Files, role: str, bad: Callable[[ibis.Table], Any]
 ) -> tuple[str, str, Any]:
   """Where `bad` holds first, file by file: (path, place in it, value)."""
-  for path in files.paths:
-    # A copy of the file, numbered as read. Not the file itself, where DuckDB
-    # answers from the statistics of Parquet, which leave NaN out.
-    table = _open(con, Files((path,), files.columns))
-    table = steps.materialise(con, table.mutate(row=ibis.row_number()))
-    table = table.select("row", value=table[role], bad=bad(table))
-    table = table.filter(ibis._.bad).order_by("row").limit(1)
-    if found := table.to_pyarrow().to_pylist():
-      below = "" if _is_parquet(path) else " below the header"
-      return path, f"row {found[0]['row'] + 1}{below}", found[0]["value"]
+  # On DuckDB whatever the engine: others read the rows in any order.
+  with engines.duckdb() as engine:
+    for path in files.paths:
+      # A copy of the file, numbered as read. Not the file itself, where DuckDB
+      # answers from the statistics of Parquet, which leave NaN out.
+      table = _open(engine, Files((path,), files.columns))
+      table = engine.materialise(table.mutate(row=ibis.row_number()))
+      table = table.select("row", value=table[role], bad=bad(table))
+      table = table.filter(ibis._.bad).order_by("row").limit(1)
+      if found := table.to_pyarrow().to_pylist():
+        below = "" if _is_parquet(path) else " below the header"
+        return path, f"row {found[0]['row'] + 1}{below}", found[0]["value"]
   raise AssertionError(f"no bad row in column {role} after all")
 
 

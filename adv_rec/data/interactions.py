@@ -1,25 +1,26 @@
 """Any log of interactions -> filters, split, codes: the prepared format.
 
-One implementation, in Ibis expressions, on DuckDB. Every choice that could
-depend on the engine is fixed here: ids are sorted before they are numbered,
-ties in time are broken by the item's id, and "random" is the order of an MD5
-hash.
+One implementation, in Ibis expressions, on DuckDB or Spark (`engines`). Every
+choice that could depend on the engine is fixed here: ids are sorted before
+they are numbered, ties in time are broken by the item's id, and "random" is
+the order of an MD5 hash.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import ibis
 import pyarrow as pa
 
-from adv_rec.data import dataset, steps, values
+from adv_rec.data import codes, dataset, engines, steps, values, writer
 from adv_rec.data import files as files_lib
+from adv_rec.data.engines import Engine
 from adv_rec.data.protocol import Protocol
 
 _logger = logging.getLogger(__name__)
@@ -52,49 +53,58 @@ def prepare(
   protocol: Protocol,
   directory: dataset.Path,
   progress: Callable[[str], None] = _logger.info,
+  engine: engines.Start = engines.duckdb,
+  shards: int = 0,
 ) -> dataset.Dataset:
   """Filters, splits, numbers and writes a log.
 
   Args:
     source: from `sources`, or made by hand.
     protocol: what to do.
-    directory: where to write; see `dataset.write`.
+    directory: where to write; see `writer.write`.
     progress: receives one line a step, with the counts after it.
+    engine: starts what does the work; `engines.duckdb`, or
+      `functools.partial(engines.spark, master)`. The result is the same.
+    shards: files to write the train part in, for `shards.triples`; 0 for one
+      file. Memory holds one shard at a time.
 
   Returns:
-    The dataset, read back.
+    The dataset, read back; with shards without its interactions.
 
   Raises:
     ValueError: bad input, or nothing left to split; nothing is written.
     OSError: files missing, or no place to write to.
   """
-  dataset.check_target(directory)
+  writer.check_target(directory)
   _check_parts(source, protocol)
-  with tempfile.TemporaryDirectory() as spill:
-    con = ibis.duckdb.connect(temp_directory=spill)
-    try:
-      log, known, filters = _filter(con, source, protocol, progress)
-      log = steps.materialise(con, _split(log, protocol))
-      _check_split(source, protocol, log)
-      # A given split keeps ids that only a feature table or a filtered row
-      # names, since its candidates are part of the protocol.
-      given = protocol.split == "given"
-      users = _catalogue(con, source, "user", known if given else log, given)
-      items = _catalogue(con, source, "item", known if given else log, given)
-      parts = _parts(con, log, users, items)
-      tables = [_table(catalogue) for catalogue in (users, items)]
-    finally:
-      con.disconnect()
-  counts = dataset.write(
-    directory,
-    source.name,
-    parts,
-    *tables,
-    protocol=protocol.in_effect() | {"source": dict(source.origin)},
-    filters=filters,
-  )
+  with engine() as running:
+    filters: list[dict[str, Any]] = []
+    record = functools.partial(_record, source.name, filters, progress)
+    known = _read(running, source)
+    log = _filter(running, source, protocol, known, record)
+    log = _split(running, source, protocol, log, record)
+    # A given split keeps ids that only a feature table or a filtered row
+    # names, since its candidates are part of the protocol.
+    given = protocol.split == "given"
+    users, items = (
+      codes.catalogue(
+        running, source.name, known if given else log, role, features, given
+      )
+      for role, features in (("user", source.users), ("item", source.items))
+    )
+    coded = codes.coded(running, log, users, items)
+    counts = writer.write(
+      directory,
+      source.name,
+      dict(codes.parts(running, coded, shards)),
+      codes.features(running, users),
+      codes.features(running, items),
+      protocol=protocol.in_effect() | {"source": dict(source.origin)},
+      filters=filters,
+      shards=shards,
+    )
   progress(f"written to {os.fspath(directory)}: {_listed(counts)}")
-  return dataset.load(directory)
+  return dataset.load(directory, shards=() if shards else None)
 
 
 def _check_parts(source: Source, protocol: Protocol) -> None:
@@ -116,58 +126,74 @@ def _check_parts(source: Source, protocol: Protocol) -> None:
     )
 
 
+def _record(
+  name: str,
+  filters: list[dict[str, Any]],
+  progress: Callable[[str], None],
+  step: str,
+  log: ibis.Table,
+) -> None:
+  """Adds the counts after a step to `filters`, and reports them."""
+  counts = steps.counts(log)
+  if not counts["interactions"] and not filters:
+    raise ValueError(f"{name} has no rows")
+  if not counts["interactions"]:
+    before = {k: n for k, n in filters[-1].items() if k != "step"}
+    raise ValueError(
+      f"{name}: nothing is left after the step {step!r}, before which there "
+      f"were {_listed(before)}; ask for less"
+    )
+  filters.append({"step": step, **counts})
+  progress(f"{step}: {_listed(counts)}")
+
+
 def _filter(
-  con: Any,
+  engine: Engine,
   source: Source,
   protocol: Protocol,
-  progress: Callable[[str], None],
-) -> tuple[ibis.Table, ibis.Table, list[dict[str, Any]]]:
-  """The filtered log, the log as it was read, and the counts of each step."""
-  filters: list[dict[str, Any]] = []
+  known: ibis.Table,
+  record: Callable[[str, ibis.Table], None],
+) -> ibis.Table:
+  """The rows to split; `known`, the log as read, is kept for a given split."""
 
-  def record(step: str, log: ibis.Table) -> ibis.Table:
-    log = steps.materialise(con, log)
-    counts = steps.counts(log)
-    if not counts["interactions"] and not filters:
-      raise ValueError(f"{source.name} has no rows")
-    if not counts["interactions"]:
-      before = {k: n for k, n in filters[-1].items() if k != "step"}
-      raise ValueError(
-        f"{source.name}: nothing is left after the step {step!r}, before "
-        f"which there were {_listed(before)}; ask for less"
-      )
-    filters.append({"step": step, **counts})
-    progress(f"{step}: {_listed(counts)}")
-    return log
+  def follow(step: str, rows: ibis.Table) -> ibis.Table:
+    rows = engine.materialise(rows)
+    if log is not known or protocol.split != "given":
+      engine.drop(log)
+    record(step, rows)
+    return rows
 
-  known = log = record("read", _read(con, source))
+  log = known
+  record("read", log)
   for role in ("user", "item"):
-    if filters[0][f"{role}s"] < 2:
+    if log[role].nunique().to_pyarrow().as_py() < 2:
       raise ValueError(
         f"{source.name} has a single {role}; a recommender needs at least two"
       )
   _check_roles(source, protocol, log)
   if protocol.min_value is not None:
-    log = record(
+    log = follow(
       f"value >= {protocol.min_value:g}",
       log.filter(ibis._.value >= protocol.min_value),
     )
   if protocol.feedback == "first":
-    log = record("first of each pair", steps.first_of_each_pair(log))
+    log = follow("first of each pair", steps.first_of_each_pair(log))
   if protocol.k_core > 1:
-    log, rounds = steps.k_core(con, log, protocol.k_core)
-    log = record(f"{protocol.k_core}-core in {rounds} rounds", log)
-  return log, known, filters
+    core, rounds = steps.k_core(engine, log, protocol.k_core)
+    engine.drop(log)  # never of a given split, which has no core
+    log = core
+    record(f"{protocol.k_core}-core in {rounds} rounds", log)
+  return log
 
 
-def _read(con: Any, source: Source) -> ibis.Table:
+def _read(engine: Engine, source: Source) -> ibis.Table:
   tables = {}
   for part, content in source.parts.items():
     if isinstance(content, files_lib.Files):
-      table = files_lib.read(con, content)
+      table = files_lib.read(engine, content)
     else:
       _check_table(f"{source.name}: {part}", content)
-      table = ibis.memtable(content)
+      table = engine.materialise(engine.table(content))
     tables[part] = table
   if "log" in tables:
     return tables["log"]
@@ -177,8 +203,8 @@ def _read(con: Any, source: Source) -> ibis.Table:
       f"{source.name}: the parts have different columns or types: "
       + "; ".join(f"{p} {dict(t.schema())}" for p, t in tables.items())
     )
-  return ibis.union(
-    *(t.mutate(part=ibis.literal(p)) for p, t in tables.items())
+  return engine.materialise(
+    ibis.union(*(t.mutate(part=ibis.literal(p)) for p, t in tables.items()))
   )
 
 
@@ -195,7 +221,7 @@ def _check_table(label: str, table: pa.Table) -> None:
 
 def _check_roles(source: Source, protocol: Protocol, log: ibis.Table) -> None:
   if (
-    protocol.split in ("temporal", "leave_one_out")
+    protocol.split in ("temporal", "temporal_global", "leave_one_out")
     and "time" not in log.columns
   ):
     raise ValueError(
@@ -209,28 +235,46 @@ def _check_roles(source: Source, protocol: Protocol, log: ibis.Table) -> None:
     )
 
 
-def _split(log: ibis.Table, protocol: Protocol) -> ibis.Table:
+def _split(
+  engine: Engine,
+  source: Source,
+  protocol: Protocol,
+  log: ibis.Table,
+  record: Callable[[str, ibis.Table], None],
+) -> ibis.Table:
+  """The log with its parts, checked."""
+  fractions = protocol.test_fraction, protocol.validation_fraction
   if protocol.split != "given":
-    return steps.split(
-      log,
-      protocol.split,
-      protocol.test_fraction,
-      protocol.validation_fraction,
-      protocol.seed,
-    )
-  if protocol.validation_fraction:
-    return steps.cut_validation(
-      log, protocol.validation_fraction, protocol.seed
-    )
-  return log
+    table = steps.split(log, protocol.split, *fractions, protocol.seed)
+  elif protocol.validation_fraction:
+    table = steps.cut_validation(log, fractions[1], protocol.seed)
+  else:
+    table = log
+  table = engine.materialise(table)
+  if protocol.split == "temporal_global":
+    _check_parts_have_rows(source, protocol, table)
+    table = engine.materialise(steps.of_train_users(table))
+    record("users with a train row", table)
+  _check_split(source, protocol, table)
+  return table
+
+
+def _check_parts_have_rows(
+  source: Source, protocol: Protocol, log: ibis.Table
+) -> None:
+  wanted = ["train", "test"]
+  if protocol.split != "given" and protocol.validation_fraction:
+    wanted.insert(1, "validation")
+  present = log.part.value_counts().to_pyarrow()["part"].to_pylist()
+  for part in wanted:
+    if part not in present:
+      times = "; too many rows share one time" * (protocol.split != "given")
+      raise ValueError(f"{source.name}: {part} has no rows{times}")
 
 
 def _check_split(source: Source, protocol: Protocol, log: ibis.Table) -> None:
-  if protocol.split == "given":
-    present = set(log.part.to_pyarrow().unique().to_pylist())
-    if absent := {"train", "test"} - present:
-      raise ValueError(f"{source.name}: {absent.pop()} has no rows")
-    return
+  if protocol.split in ("given", "temporal_global"):
+    return _check_parts_have_rows(source, protocol, log)
   users = log.group_by("user").aggregate(
     train=(log.part == "train").sum(), total=log.count()
   )
@@ -247,49 +291,6 @@ def _check_split(source: Source, protocol: Protocol, log: ibis.Table) -> None:
       f"without a training row (the shortest has {fewest} interactions); use "
       f"a larger k_core (now {protocol.k_core}) or smaller fractions"
     )
-
-
-def _catalogue(
-  con: Any, source: Source, role: str, log: ibis.Table, all_ids: bool
-) -> ibis.Table:
-  """A temporary table of id, code and features, for users or items."""
-  ids = log.select(id=log[role])
-  features: pa.Table | None = getattr(source, f"{role}s")
-  if features is None:
-    table = ids.distinct()
-  else:
-    if len(features["id"].unique()) < len(features):
-      raise ValueError(f"{source.name}: the table of {role}s has an id twice")
-    known = ibis.memtable(features)
-    if known.id.type() != ids.id.type():
-      raise ValueError(
-        f"{source.name}: the ids of {role}s are {ids.id.type()} in the log "
-        f"and {known.id.type()} in the table of {role}s"
-      )
-    ids = ids.union(known.select("id")) if all_ids else ids
-    table = ids.distinct().left_join(known, "id").drop("id_right")
-  code = ibis.row_number().over(order_by="id").cast("int32")
-  return steps.materialise(con, table.mutate(code=code))
-
-
-def _parts(
-  con: Any, log: ibis.Table, users: ibis.Table, items: ibis.Table
-) -> dict[str, pa.Table]:
-  """The rows of each part, with codes for ids."""
-  coded = log.join(users.select(user="id", user_code="code"), "user")
-  coded = coded.join(items.select(item="id", item_code="code"), "item")
-  rest = [name for name in ("time", "value") if name in log.columns]
-  coded = steps.materialise(
-    con, coded.select("part", *rest, user="user_code", item="item_code")
-  )
-  return {
-    part: coded.filter(coded.part == part).drop("part").to_pyarrow()
-    for part in dataset.PARTS
-  }
-
-
-def _table(catalogue: ibis.Table) -> pa.Table:
-  return catalogue.order_by("code").drop("code").to_pyarrow()
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -7,7 +7,8 @@ import math
 from typing import Any
 
 FEEDBACK = ("first", "all")
-SPLITS = ("temporal", "leave_one_out", "random", "given")
+SPLITS = ("temporal", "temporal_global", "leave_one_out", "random", "given")
+MASKS = ("history", "none")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,20 +22,30 @@ class Protocol:
       more as a positive); None keeps all.
     k_core: every user and every item keeps at least this many interactions,
       counted after the steps above; 0 and 1 leave all in.
-    split: how each user's interactions are divided.
+    split: how the interactions are divided, those of each user by itself but
+      for "temporal_global".
       "temporal": ordered by (time, item id), the last max(1, floor(
       test_fraction n)) are test, and of the remaining m the last max(1,
       floor(validation_fraction m)) validation.
-      "leave_one_out": in the same order, the last is test and the one before
-      it validation; the fractions do not count.
+      "temporal_global": one cut in time for everybody. Of all n rows, ordered
+      by time, the last t = max(1, floor(test_fraction n)) are test, and of
+      the remaining m the last max(1, floor(validation_fraction m)) validation;
+      rows of one time stay together, in the later part. Users without a train
+      row are then left out.
+      "leave_one_out": in the order of "temporal", the last is test and the
+      one before it validation; the fractions do not count.
       "random": the counts of "temporal", in an order drawn by `seed`.
       "given": the source comes in parts and keeps them. Where it has no
       validation part and validation_fraction is positive, max(1, floor(
       validation_fraction m)) of each user's m > 1 train rows, drawn by `seed`,
       become one.
-    test_fraction: share of each user's interactions, between 0 and 1.
+    test_fraction: share of each user's interactions (of all interactions for
+      "temporal_global"), between 0 and 1.
     validation_fraction: share of what the test leaves; 0 for none.
     seed: of the random draws; no effect elsewhere.
+    mask: what evaluation leaves out of a user's ranking. "history": the items
+      of the parts before; "none": nothing, since what was bought before may
+      be bought again (feedback "all").
   """
 
   feedback: str = "first"
@@ -44,6 +55,7 @@ class Protocol:
   test_fraction: float = 0.2
   validation_fraction: float = 0.1
   seed: int = 0
+  mask: str = "history"
 
   def __post_init__(self):
     if self.feedback not in FEEDBACK:
@@ -53,6 +65,12 @@ class Protocol:
     if self.split not in SPLITS:
       raise ValueError(
         f"split {self.split!r} is not one of {', '.join(SPLITS)}"
+      )
+    if self.mask not in MASKS:
+      raise ValueError(f"mask {self.mask!r} is not one of {', '.join(MASKS)}")
+    if self.mask == "none" and self.feedback == "first":
+      raise ValueError(
+        "mask='none' needs feedback='all': with 'first' no item comes twice"
       )
     if self.k_core < 0:
       raise ValueError(f"k_core is {self.k_core}; it must not be negative")

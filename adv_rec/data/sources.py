@@ -73,20 +73,47 @@ def find(name: str, path: str | os.PathLike[str] | None = None) -> Source:
   )
 
 
-def default_protocol(name: str) -> Protocol:
-  """The protocol under which we report a dataset.
+def protocols(name: str) -> dict[str, Protocol]:
+  """The protocols under which a dataset is reported, the default first.
 
-  completejourney: first purchases, 10-core, temporal split. movielens_100k:
-  every rating is a positive, all users and films, temporal split. Published
-  splits: as given.
+  completejourney and logs of your own (name ""):
+    "first": first purchases, 10-core, temporal split: something new.
+    "repeat": all purchases, 10-core, one cut in time for everybody, nothing
+      masked: what each buys in the next weeks, most of it as before.
+  movielens_100k, "ratings": every rating is a positive, all users and films,
+    temporal split.
+  Published splits, "given": as given.
   """
   if name in published.SPLITS:
-    return Protocol(
+    given = Protocol(
       feedback="all", k_core=0, split="given", validation_fraction=0.0
     )
+    return {"given": given}
   if name == "movielens_100k":
-    return Protocol(feedback="all", k_core=0)
-  return Protocol()
+    return {"ratings": Protocol(feedback="all", k_core=0)}
+  repeat = Protocol(
+    feedback="all",
+    split="temporal_global",
+    test_fraction=0.1,
+    validation_fraction=0.1,
+    mask="none",
+  )
+  return {"first": Protocol(), "repeat": repeat}
+
+
+def protocol(name: str, which: str = "") -> Protocol:
+  """One of `protocols(name)`; the default without a name.
+
+  Raises:
+    ValueError: there is no such protocol.
+  """
+  known = protocols(name)
+  if which and which not in known:
+    raise ValueError(
+      f"{name or 'a log of your own'} has no protocol {which!r}; there "
+      f"{'are' if len(known) > 1 else 'is'} {', '.join(known)}"
+    )
+  return known[which or next(iter(known))]
 
 
 def log(

@@ -11,10 +11,7 @@ from typing import Any
 
 import ibis
 
-
-def materialise(con: Any, table: ibis.Table) -> ibis.Table:
-  """A temporary table with the rows of an expression."""
-  return con.create_table(ibis.util.gen_name("step"), obj=table, temp=True)
+from adv_rec.data.engines import Engine
 
 
 def counts(log: ibis.Table) -> dict[str, int]:
@@ -52,28 +49,31 @@ def first_of_each_pair(log: ibis.Table) -> ibis.Table:
   )
 
 
-def k_core(con: Any, log: ibis.Table, k: int) -> tuple[ibis.Table, int]:
+def k_core(engine: Engine, log: ibis.Table, k: int) -> tuple[ibis.Table, int]:
   """The largest part of a log in which all have at least k interactions.
 
   Removes users with fewer than k, then items, until nothing changes; what is
   left does not depend on the order (Seidman 1983, for bipartite graphs).
 
   Args:
-    con: the connection; each round is a temporary table there, since the
-      expression of all rounds would grow without bound.
+    engine: keeps the rows of each round, since the expression of all rounds
+      would grow without bound.
     log: any log.
     k: interactions that each user and each item must keep.
 
   Returns:
     (the log, a temporary table, possibly empty; the rounds it took).
   """
-  size, rounds = log.count().to_pyarrow().as_py(), 0
+  size, rounds, previous = log.count().to_pyarrow().as_py(), 0, None
   while True:
     of_user = ibis._.count().over(group_by="user")
     of_item = ibis._.count().over(group_by="item")
     kept = log.mutate(degree=of_user).filter(ibis._.degree >= k)
     kept = kept.mutate(degree=of_item).filter(ibis._.degree >= k)
-    log = materialise(con, kept.drop("degree"))
+    log = engine.materialise(kept.drop("degree"))
+    if previous is not None:
+      engine.drop(previous)
+    previous = log
     rounds += 1
     before, size = size, log.count().to_pyarrow().as_py()
     if size == before:
@@ -91,15 +91,17 @@ def split(
 
   Args:
     log: a log without parts.
-    kind: "temporal", "leave_one_out" or "random"; see
-      `interactions.Protocol`.
-    test_fraction: share of each user's interactions.
+    kind: "temporal", "temporal_global", "leave_one_out" or "random"; see
+      `protocol.Protocol`.
+    test_fraction: share of each user's interactions, or of all.
     validation_fraction: share of what the test leaves; 0 for none.
     seed: of "random".
 
   Returns:
     The log with its parts.
   """
+  if kind == "temporal_global":
+    return _split_at_one_time(log, test_fraction, validation_fraction)
   order = [name for name in ("time", "item", "value") if name in log.columns]
   table: Any = log  # pyright does not know the arithmetic of Ibis columns
   if kind == "random":
@@ -122,6 +124,35 @@ def split(
     else_="train",
   )
   return table.select(*log.columns, part=part)
+
+
+def _split_at_one_time(
+  log: ibis.Table, test_fraction: float, validation_fraction: float
+) -> ibis.Table:
+  # Times are counted first: there are fewer of them than rows, and a window
+  # over everything is the one step that an engine cannot share out.
+  times: Any = log.group_by("time").aggregate(n=ibis._.count())
+  times = times.mutate(
+    later=ibis._.n.sum().over(order_by=ibis.desc("time"), rows=(None, 0))
+    - ibis._.n,
+    total=ibis._.n.sum().over(),
+  )
+  times = times.mutate(test=_share(ibis._.total, test_fraction))
+  rest = times.total - times.test
+  times = times.mutate(validation=_share(rest, validation_fraction))
+  part = ibis.cases(
+    (times.later < times.test, "test"),
+    (times.later < times.test + times.validation, "validation"),
+    else_="train",
+  )
+  table = log.join(times.select("time", part=part), "time")
+  return table.select(*log.columns, "part")
+
+
+def of_train_users(log: ibis.Table) -> ibis.Table:
+  """The rows of users who have a row in the part "train"."""
+  train = (ibis._.part == "train").sum().over(group_by="user")
+  return log.mutate(train=train).filter(ibis._.train > 0).drop("train")
 
 
 def cut_validation(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 
-from adv_rec.experiments import interactions
+from adv_rec.experiments import interactions, options
 from adv_rec.experiments.experiment import Experiment
 from adv_rec.experiments.options import Config
 from adv_rec.games import recommend as games
@@ -25,6 +25,7 @@ def popularity(config: Config, workdir: pathlib.Path) -> Experiment:
 
 def ease(config: Config, workdir: pathlib.Path) -> Experiment:
   """EASE; config.l2 is its only hyperparameter."""
+  options.above_zero(config, "l2")
   data = interactions.open_dataset(config, workdir)
   fitted = interactions.fitted(data, config.fit)
   shape = (data.num_users, data.num_items)

@@ -6,11 +6,13 @@ Experiment from the config; `run` trains it and leaves a workdir behind:
   config.json     the config; another one is refused
   data/           the prepared data, with the raw ids
   metrics.jsonl, tensorboard/, checkpoints/
+  per_user.npz    test metrics of each user, for paired comparisons
   result.json     written last
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import json
@@ -18,18 +20,22 @@ import logging
 import os
 import pathlib
 import platform
+import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import ml_collections
+import numpy as np
 
 import adv_rec
+from adv_rec.data import atomic
+from adv_rec.experiments import options
 from adv_rec.experiments.options import Config
 from adv_rec.training import loop, parallel
-from adv_rec.types import Game, State
+from adv_rec.types import Game, Scorer, State
 
 _logger = logging.getLogger(__name__)
 
@@ -42,9 +48,13 @@ class Experiment(NamedTuple):
     batches: (start, stop) -> global batches; None if there is no step.
     schedule: how long to train.
     evaluate: state -> metrics, while training; None for none.
-    finish: state -> entries of result.json, "metrics" among them.
+    finish: state -> entries of result.json, "metrics" among them; and, not
+      for that file, "per_user": "user" and metric names -> arrays [U].
     dataset: description of the data for result.json.
     watch: the metric to show while training.
+    scorer: state -> scorer, of a recommender.
+    attack: (state, attacks, sizes) -> robustness curves, where there are
+      embeddings to move; see `attacks.on_embeddings`.
   """
 
   game: Game
@@ -54,6 +64,8 @@ class Experiment(NamedTuple):
   finish: Callable[[State], Mapping[str, Any]]
   dataset: Mapping[str, Any]
   watch: str = ""
+  scorer: Callable[[State], Scorer] | None = None
+  attack: Callable[..., list[dict[str, Any]]] | None = None
 
 
 def build(config: Config, workdir: pathlib.Path) -> Experiment:
@@ -92,29 +104,40 @@ def run(
     command: what to record as the command of the run.
 
   Raises:
-    ValueError: bad config, or a workdir of another config.
+    ValueError: bad config or data, and a new workdir is left as it was; or a
+      workdir of another config.
   """
   workdir = pathlib.Path(workdir)
   mesh = parallel.make_mesh(model_parallel)
-  _claim(workdir, config)
+  options.check_finite(config)
+  absent = [path for path in (workdir, *workdir.parents) if not path.exists()]
+  new = parallel.on_one_process(lambda: _claim(workdir, config))
   result_path = workdir / "result.json"
   if result_path.exists():
+    result = _read_json(result_path)
     _logger.info("%s is there: nothing to do", result_path)
-    return json.loads(result_path.read_text())
-  experiment = build(config, workdir)
+    return result
   started = time.monotonic()
-  state = loop.train(
-    experiment.game,
-    experiment.batches,
-    experiment.schedule,
-    workdir,
-    config.seed,
-    experiment.evaluate,
-    mesh=mesh,
-    mode=mode,
-    progress=progress,
-    watch=experiment.watch,
-  )
+  try:
+    experiment = build(config, workdir)
+    state = loop.train(
+      experiment.game,
+      experiment.batches,
+      experiment.schedule,
+      workdir,
+      config.seed,
+      experiment.evaluate,
+      mesh=mesh,
+      mode=mode,
+      progress=progress,
+      watch=experiment.watch,
+    )
+  except (ValueError, OSError):
+    if new:
+      _release(workdir, absent)
+    raise
+  finished = dict(experiment.finish(state))
+  per_user = finished.pop("per_user", None)
   result = {
     "name": config.name,
     "title": config.title,
@@ -123,11 +146,13 @@ def run(
     "dataset": dict(experiment.dataset),
     "seed": config.seed,
     "steps": int(state.step),
-    **experiment.finish(state),
+    **finished,
     "wall_seconds": round(time.monotonic() - started, 3),
     **provenance(),
   }
   if jax.process_index() == 0:
+    if per_user is not None:
+      _write_arrays(workdir / "per_user.npz", per_user)
     write_json(result_path, result)
   return result
 
@@ -143,12 +168,15 @@ def restore(
 
   Raises:
     FileNotFoundError: the workdir holds no run, or no checkpoint yet.
+    ValueError: one of its files is damaged.
   """
   workdir = pathlib.Path(workdir)
   config = workdir / "config.json"
   if not config.is_file():
     raise FileNotFoundError(f"{config}: no such file; is this a workdir?")
-  read: Config = ml_collections.ConfigDict(json.loads(config.read_text()))
+  if not (workdir / "checkpoints").is_dir():
+    raise FileNotFoundError(f"{workdir} has no checkpoint yet; train first")
+  read: Config = ml_collections.ConfigDict(_read_json(config))
   read.evaluation.update(evaluation)
   experiment = build(read, workdir)
   return experiment, loop.restore(experiment.game, workdir, read.seed)
@@ -182,27 +210,73 @@ def write_json(path: pathlib.Path, value: Any) -> None:
   os.replace(temporary, path)
 
 
-def _claim(workdir: pathlib.Path, config: Config) -> None:
-  """Makes the workdir this config's own, or refuses."""
+def _write_arrays(path: pathlib.Path, arrays: Mapping[str, Any]) -> None:
+  """Like `write_json`; float32 is plenty for what is compared."""
+  temporary = path.with_name(path.name + ".tmp")
+  with temporary.open("wb") as file:
+    np.savez_compressed(
+      file,
+      **{
+        name: x.astype(np.float32 if x.dtype.kind == "f" else np.int32)
+        for name, x in arrays.items()
+      },
+    )
+  os.replace(temporary, path)
+
+
+def _read_json(path: pathlib.Path) -> dict[str, Any]:
+  try:
+    return dict(json.loads(path.read_text("utf-8")))
+  except (ValueError, TypeError) as error:
+    raise ValueError(
+      f"{path} is damaged: {error}; remove this workdir or choose another"
+    ) from error
+
+
+def _claim(workdir: pathlib.Path, config: Config) -> bool:
+  """Makes the workdir this config's own, or refuses; whether it is new."""
   path = workdir / "config.json"
   new = json.loads(config.to_json())
   if not path.exists():
-    if workdir.is_dir() and any(workdir.iterdir()):
+    atomic.check_place(workdir)
+    there = {p.name for p in workdir.iterdir()} if workdir.is_dir() else set()
+    if there - {path.name + ".tmp"}:  # left by a process that was killed
       raise ValueError(
         f"workdir {workdir} holds other files and no config.json; choose an"
         " empty or new directory"
       )
-    if jax.process_index() == 0:
-      workdir.mkdir(parents=True, exist_ok=True)
-      write_json(path, new)
-    return
-  old = json.loads(path.read_text())
+    workdir.mkdir(parents=True, exist_ok=True)
+    write_json(path, new)
+    return True
+  old = _read_json(path)
   if old != new:
     changed = sorted(_differences(old, new))
     raise ValueError(
       f"workdir {workdir} holds a run of another config (it differs in"
       f" {', '.join(changed)}); choose another workdir, or remove it"
     )
+  return False
+
+
+def _release(workdir: pathlib.Path, absent: Sequence[pathlib.Path]) -> None:
+  """Takes back what a run wrote that failed before its first checkpoint.
+
+  Otherwise the corrected command would be refused as another config.
+
+  Args:
+    workdir: of the run.
+    absent: the workdir and its parents, innermost first, where the run made
+      them.
+  """
+  if any((workdir / "checkpoints").glob("[0-9]*")):
+    return
+  for name in ("data", "tensorboard", "checkpoints"):
+    shutil.rmtree(workdir / name, ignore_errors=True)
+  for name in ("metrics.jsonl", "config.json"):
+    (workdir / name).unlink(missing_ok=True)
+  with contextlib.suppress(OSError):
+    for path in absent:
+      path.rmdir()
 
 
 def _differences(old: Any, new: Any, prefix: str = ""):

@@ -5,18 +5,19 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
-from adv_rec.data import batching, interactions, sources
+from adv_rec.data import atomic, batching, interactions, sources
 from adv_rec.data import dataset as prepared
 from adv_rec.data.dataset import Dataset, Pairs
 from adv_rec.evaluation import diversity, ranking, ranking_metrics
+from adv_rec.experiments import attacks, options
 from adv_rec.experiments.experiment import Experiment
-from adv_rec.experiments.options import Config, parse
+from adv_rec.experiments.options import Config
+from adv_rec.training import parallel
 from adv_rec.training.loop import Schedule
 from adv_rec.types import Game, Params, Scorer, State
 
@@ -29,13 +30,8 @@ def data_config() -> dict[str, Any]:
     "prepared": "",  # a directory that scripts/prepare_data.py wrote
     "path": "",  # own log (CSV, Parquet, glob), or the dataset's folder
     "columns": "user=user,item=item,time=time",  # of an own log
-    "feedback": None,
-    "min_value": None,
-    "k_core": None,
-    "split": None,
-    "test_fraction": None,
-    "validation_fraction": None,
-    "seed": None,
+    "protocol": "",  # a named one, such as "repeat": see sources.protocols
+    **{field.name: None for field in dataclasses.fields(interactions.Protocol)},
   }
 
 
@@ -46,20 +42,25 @@ def open_dataset(config: Config, workdir: pathlib.Path) -> Dataset:
     config: with "dataset" and "data", see `data_config`. An own log is
       config.data.path together with an empty config.dataset.
     workdir: gets the directory data/, so that it needs nothing else later.
+
+  Raises:
+    ValueError: bad data, or a bad option that all recommenders share.
+    FileNotFoundError: the data is not there.
   """
+  _check(config)
   directory = workdir / "data"
-  data = config.data
-  if (directory / "dataset.json").exists():
-    return prepared.load(directory)
-  if jax.process_index() == 0:
-    if data.prepared:
-      prepared.load(data.prepared)  # refuses what is not whole
-      _copy(pathlib.Path(data.prepared), directory)
+
+  def make() -> None:
+    if (directory / "dataset.json").exists():
+      return
+    if config.data.prepared:
+      prepared.load(config.data.prepared)  # refuses what is not whole
+      _copy(pathlib.Path(config.data.prepared), directory)
     else:
-      source, protocol = describe(config.dataset, data)
+      source, protocol = describe(config.dataset, config.data)
       interactions.prepare(source, protocol, directory)
-  if jax.process_count() > 1:
-    jax.experimental.multihost_utils.sync_global_devices("data")
+
+  parallel.on_one_process(make)
   return prepared.load(directory)
 
 
@@ -67,25 +68,63 @@ def describe(
   name: str, data: Config
 ) -> tuple[interactions.Source, interactions.Protocol]:
   """Source and protocol that the options ask for."""
-  fields = (field.name for field in dataclasses.fields(interactions.Protocol))
-  asked = {f: data[f] for f in fields if data[f] is not None}
+  asked = {
+    field.name: _typed(field, data[field.name])
+    for field in dataclasses.fields(interactions.Protocol)
+    if data[field.name] is not None
+  }
   if name:
     source = sources.find(name, data.path or None)
   elif data.path:
-    source = sources.log(data.path, parse(data.columns))
+    source = sources.log(data.path, _roles(data.columns))
   else:
     raise ValueError(
       "no data: name a dataset (dataset=...), or give data.path=FILE with"
       " data.columns=user=...,item=...,time=..."
     )
-  return source, dataclasses.replace(sources.default_protocol(name), **asked)
+  return source, dataclasses.replace(
+    sources.protocol(name, data.protocol), **asked
+  )
+
+
+def _check(config: Config) -> None:
+  options.one_of(FITS, config, "fit")
+  options.at_least(0, config, "seed")
+  options.at_least(1, config, "evaluation.user_block")
+  ks, sizes = config.evaluation.ks, config.evaluation.robustness
+  if not ks or not all(type(k) is int and k >= 1 for k in ks):
+    raise ValueError(
+      f"config option evaluation.ks={tuple(ks)}: write the lengths of the"
+      " lists, each at least 1, as in (5,10)"
+    )
+  if not all(isinstance(x, int | float) and 0 <= x < np.inf for x in sizes):
+    raise ValueError(
+      f"config option evaluation.robustness={tuple(sizes)}: write sizes in"
+      " median row norms, as in (0.25,0.5), or () for no curve"
+    )
+
+
+def _typed(field: dataclasses.Field, value: Any) -> Any:
+  """An option of the protocol, whose config default says nothing of types."""
+  default = 0.0 if field.default is None else field.default
+  return options.convert(f"data.{field.name}", str(value), default)
+
+
+def _roles(columns: str) -> dict[str, str]:
+  try:
+    return options.parse(columns)
+  except ValueError:
+    raise ValueError(
+      f"config option data.columns={columns}: write role=column, as in"
+      " user=customer,item=sku,time=day"
+    ) from None
 
 
 def _copy(source: pathlib.Path, target: pathlib.Path) -> None:
-  temporary = target.with_name(target.name + ".tmp")
-  shutil.rmtree(temporary, ignore_errors=True)
-  shutil.copytree(source, temporary)
-  temporary.rename(target)
+  def fill(fresh: pathlib.Path) -> None:
+    shutil.copytree(source, fresh, dirs_exist_ok=True)
+
+  atomic.replace(target, fill)
 
 
 def fitted(dataset: Dataset, fit: str) -> Pairs:
@@ -112,19 +151,31 @@ def description(dataset: Dataset, fit: str) -> dict[str, Any]:
     "protocol": {
       **dataset.protocol,
       "fit": fit,
-      "mask": "training items, and for test the validation items",
-      "candidates": "all other items",
+      "mask": _mask(dataset),
+      "candidates": "all items" if repeats(dataset) else "all other items",
       "ties": "count against",
     },
     "fingerprint": dataset.fingerprint,
   }
 
 
+def repeats(dataset: Dataset) -> bool:
+  """Whether items of a user's history may be recommended to it again."""
+  return dataset.protocol.get("mask", "history") == "none"
+
+
+def _mask(dataset: Dataset) -> str:
+  if repeats(dataset):
+    return "none"
+  return "training items, and for test the validation items"
+
+
 class Evaluator:
   """Full ranking of the users of one part, as the protocol asks.
 
   All items are ranked except those of the user's history: train for the
-  validation part, train and validation for the test part.
+  validation part, train and validation for the test part. Where the protocol
+  says mask="none", no item is excepted.
   """
 
   def __init__(
@@ -141,10 +192,15 @@ class Evaluator:
       config: the options "evaluation": ks, user_block.
       part: "validation" or "test".
       fit: one of `FITS`; popularity is counted over what was fitted.
+
+    Raises:
+      ValueError: a list is longer than the catalogue.
     """
     history = ("train",) if part == "validation" else ("train", "validation")
+    if repeats(dataset):
+      history = ()
     self._part = part
-    self._ks = tuple(config.ks)
+    self._ks = _within(tuple(config.ks), dataset.num_items)
     self._user_block = config.user_block
     self._mask = dataset.history(*history)
     self._relevant = dataset.history(part)
@@ -167,12 +223,20 @@ class Evaluator:
 
   def accuracy(self, scorer: Scorer) -> dict[str, float]:
     """{"ndcg@10": ...}: means over users."""
-    return self._accuracy(self.rank(scorer))
+    values = ranking_metrics.per_user(self.rank(scorer), self._ks)
+    return ranking_metrics.summarize(values)
 
-  def all(self, scorer: Scorer) -> dict[str, float]:
-    """Accuracy and diversity, as {"test/ndcg@10": ...}."""
+  def all(
+    self, scorer: Scorer
+  ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """Accuracy and diversity, and the accuracy of each user.
+
+    Returns:
+      {"test/ndcg@10": ...}; and {"user": codes [U], "ndcg@10": [U], ...}.
+    """
     ranked = self.rank(scorer)
-    values = self._accuracy(ranked)
+    by_user = ranking_metrics.per_user(ranked, self._ks)
+    values = ranking_metrics.summarize(by_user)
     for k in self._ks:
       values |= diversity.evaluate(
         ranked.items,
@@ -181,10 +245,8 @@ class Evaluator:
         self._categories,
         train_users=self._train_users,
       )
-    return {f"{self._part}/{name}": value for name, value in values.items()}
-
-  def _accuracy(self, ranked: ranking.Ranking) -> dict[str, float]:
-    return ranking_metrics.summarize(ranking_metrics.per_user(ranked, self._ks))
+    values = {f"{self._part}/{name}": value for name, value in values.items()}
+    return values, {"user": self._users, **by_user}
 
 
 def ranking_experiment(
@@ -194,7 +256,7 @@ def ranking_experiment(
   scorer: Callable[[Params], Scorer],
   batches: batching.Batches | None = None,
   schedule: Schedule | None = None,
-  finish: Callable[[State], dict[str, Any]] | None = None,
+  tables: Sequence[str] = (),
 ) -> Experiment:
   """An experiment of one player, "model", that ends in a scorer.
 
@@ -208,8 +270,19 @@ def ranking_experiment(
     scorer: parameters of that player -> scorer of all users.
     batches: see `Experiment`.
     schedule: no steps by default, for models known without playing.
-    finish: state -> more entries of result.json.
+    tables: entries of the player's parameters that are embeddings, which an
+      attack may move; none for models without.
+
+  Raises:
+    ValueError: config.evaluation.robustness, and nothing to attack.
   """
+  sizes = config.evaluation.robustness
+  if sizes and not (tables and len(data.test.user)):
+    missing = "test part" if tables else "embeddings"
+    raise ValueError(
+      f"config option evaluation.robustness={tuple(sizes)}: {config.title} has"
+      f" no {missing} to attack; leave it out"
+    )
   parts = [
     part
     for part, watched in (
@@ -222,25 +295,57 @@ def ranking_experiment(
     part: Evaluator(data, config.evaluation, part, config.fit) for part in parts
   }
 
+  def score(state: State) -> Scorer:
+    return scorer(state.params["model"])
+
   def evaluate(state: State) -> dict[str, float]:
-    values = evaluators["validation"].accuracy(scorer(state.params["model"]))
+    values = evaluators["validation"].accuracy(score(state))
     return {f"validation/{name}": value for name, value in values.items()}
 
-  def finish_all(state: State) -> dict[str, Any]:
-    metrics: dict[str, float] = {}
-    for evaluator in evaluators.values():
-      metrics |= evaluator.all(scorer(state.params["model"]))
-    return {"metrics": metrics, **(finish(state) if finish else {})}
+  attack = None
+  if tables and "test" in evaluators:
+    attack = attacks.on_embeddings(
+      scorer,
+      tables,
+      fitted(data, config.fit),
+      data.num_items,
+      config.seed,
+      evaluators["test"].accuracy,
+    )
+
+  def finish(state: State) -> dict[str, Any]:
+    result: dict[str, Any] = {"metrics": {}}
+    for part, evaluator in evaluators.items():
+      metrics, by_user = evaluator.all(score(state))
+      result["metrics"] |= metrics
+      if part == "test":
+        result["per_user"] = by_user
+    if attack and sizes:
+      kinds = {name: attacks.by_name(name) for name in ("fgm", "random")}
+      result["robustness"] = attack(state, kinds, sizes)
+    return result
 
   return Experiment(
     game=game,
     batches=batches,
     schedule=schedule or Schedule(),
     evaluate=evaluate if "validation" in evaluators else None,
-    finish=finish_all,
+    finish=finish,
     dataset=description(data, config.fit),
     watch="validation/ndcg@10",
+    scorer=score,
+    attack=attack,
   )
+
+
+def _within(ks: tuple[int, ...], num_items: int) -> tuple[int, ...]:
+  if max(ks) > num_items:
+    short = tuple(k for k in ks if k <= num_items) or (1,)
+    raise ValueError(
+      f"config option evaluation.ks={ks}: lists of {max(ks)} are longer than"
+      f" the catalogue of {num_items} items; shorten them, as in {short}"
+    )
+  return ks
 
 
 def _codes(names: np.ndarray | None) -> np.ndarray | None:

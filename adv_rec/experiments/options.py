@@ -63,24 +63,27 @@ def override(config: Config, options: dict[str, str]) -> Config:
   return config
 
 
+def check_finite(config: Config) -> None:
+  """Raises ValueError if an option is infinite or not a number."""
+  for name, value in _leaves(config):
+    if isinstance(value, float) and not math.isfinite(value):
+      raise ValueError(f"config option {name}={value}: must be finite")
+
+
 def at_least(low: float, config: Config, *names: str) -> None:
-  """Raises ValueError unless options, by dotted name, are finite and >= low."""
+  """Raises ValueError unless options, by dotted name, are >= low."""
   for name in names:
     value = _get(config, name)
-    if not low <= value < math.inf:
-      raise ValueError(
-        f"config option {name}={value}: must be at least {low}, and finite"
-      )
+    if not value >= low:
+      raise ValueError(f"config option {name}={value}: must be at least {low}")
 
 
 def above_zero(config: Config, *names: str) -> None:
-  """Raises ValueError unless options, by dotted name, are finite and > 0."""
+  """Raises ValueError unless options, by dotted name, are > 0."""
   for name in names:
     value = _get(config, name)
-    if not 0 < value < math.inf:
-      raise ValueError(
-        f"config option {name}={value}: must be above 0, and finite"
-      )
+    if not value > 0:
+      raise ValueError(f"config option {name}={value}: must be above 0")
 
 
 def one_of(choices: Sequence[str], config: Config, name: str) -> None:

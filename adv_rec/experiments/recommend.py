@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Callable
-from typing import Any
 
-import jax
 import ml_collections
 import numpy as np
 import optax
@@ -14,8 +11,7 @@ import optax
 from adv_rec.attacks import gradients
 from adv_rec.data import batching
 from adv_rec.data.dataset import Dataset
-from adv_rec.evaluation import robustness
-from adv_rec.experiments import interactions
+from adv_rec.experiments import attacks, interactions, options
 from adv_rec.experiments.experiment import Experiment
 from adv_rec.experiments.options import Config
 from adv_rec.games import recommend as games
@@ -23,7 +19,6 @@ from adv_rec.games.supervised import Schedule as StepSchedule
 from adv_rec.games.supervised import start_at
 from adv_rec.models.recommenders import MatrixFactorization, padded
 from adv_rec.training.loop import Schedule
-from adv_rec.types import State
 
 
 def default_config() -> Config:
@@ -62,13 +57,14 @@ def matrix_factorization_config() -> Config:
       "checkpoint_every": 5,  # epochs
       "row_sparse": False,  # for tables too large for dense gradients
       "attack": {
-        "name": "none",  # none, fgm, fgsm, pgd or random
+        "name": "none",  # none, fgm, fgsm, pgd, random or vat
+        "form": "loss",  # of moved inputs, or "consistency" with clean ones
         "epsilon": 0.25,
         "relative": False,  # epsilon in median row norms
         "weight": 1.0,
         "start_epoch": 0.0,  # plain BPR before
         "whole_rows": True,  # move a row once, or each occurrence of it
-        "steps": 3,  # of pgd
+        "steps": 3,  # of pgd and vat
         "norm": "l2",  # of pgd and random
       },
     }
@@ -78,9 +74,10 @@ def matrix_factorization_config() -> Config:
 
 def matrix_factorization(config: Config, workdir: pathlib.Path) -> Experiment:
   """BPR-MF, and APR where the config has an attack."""
+  check_factorization(config)
   data = interactions.open_dataset(config, workdir)
   fitted = interactions.fitted(data, config.fit)
-  model = _model(config, data)
+  model = make_factorization(config, data)
   steps_per_epoch = max(len(fitted.user) // config.batch_size, 1)
   game = games.matrix_factorization(
     model,
@@ -90,6 +87,7 @@ def matrix_factorization(config: Config, workdir: pathlib.Path) -> Experiment:
     weight=make_weight(config.attack, steps_per_epoch),
     whole_rows=config.attack.whole_rows,
     row_sparse=config.row_sparse,
+    consistency=config.attack.form == "consistency",
   )
   epoch_rows = batching.triples(
     fitted.user, fitted.item, data.num_items, config.seed
@@ -110,7 +108,7 @@ def matrix_factorization(config: Config, workdir: pathlib.Path) -> Experiment:
     model.scorer,
     batches,
     make_schedule(config, steps_per_epoch),
-    _robustness(config, data, model),
+    tables=("user", "item"),
   )
 
 
@@ -128,8 +126,10 @@ def full_softmax_config() -> Config:
 
 def full_softmax(config: Config, workdir: pathlib.Path) -> Experiment:
   """MF trained by the likelihood of whole histories, attacked or not."""
+  check_factorization(config)
+  options.above_zero(config, "temperature")
   data = interactions.open_dataset(config, workdir)
-  model = _model(config, data)
+  model = make_factorization(config, data)
   indptr, items = data.history(*config.fit.split("+"))
   users = int((np.diff(indptr) > 0).sum())
   batch_size = min(config.batch_size, users)
@@ -142,6 +142,7 @@ def full_softmax(config: Config, workdir: pathlib.Path) -> Experiment:
     l2=config.l2,
     attack=make_attack(config.attack),
     weight=make_weight(config.attack, steps_per_epoch),
+    consistency=config.attack.form == "consistency",
   )
   epoch_rows = batching.histories(
     indptr, items, padded(data.num_items), config.seed
@@ -153,19 +154,12 @@ def full_softmax(config: Config, workdir: pathlib.Path) -> Experiment:
     model.scorer,
     batching.stream(epoch_rows, users, batch_size),
     make_schedule(config, steps_per_epoch),
-    _robustness(config, data, model),
+    tables=("user", "item"),
   )
 
 
 def make_schedule(config: Config, steps_per_epoch: int) -> Schedule:
-  """Epochs in steps; one compiled call an epoch.
-
-  Raises:
-    ValueError: fewer than one epoch.
-  """
-  for name in ("epochs", "evaluate_every", "checkpoint_every"):
-    if config[name] < 1:
-      raise ValueError(f"config option {name}={config[name]}: at least 1")
+  """Epochs in steps; one compiled call an epoch."""
   return Schedule(
     steps=config.epochs * steps_per_epoch,
     dispatch=steps_per_epoch,
@@ -192,18 +186,9 @@ def make_attack(config: Config) -> gradients.Attack | None:
   size = config.epsilon
   if config.relative:
     size = gradients.relative(size)
-  if config.name == "fgm":
-    return gradients.fgm(size)
-  if config.name == "fgsm":
-    return gradients.fgsm(size)
-  if config.name == "pgd":
-    return gradients.pgd(size, config.steps, norm=config.norm)
-  if config.name == "random":
-    return gradients.random(size, norm=config.norm)
-  raise ValueError(
-    f"config option attack.name={config.name!r}: choose none, fgm, fgsm, pgd"
-    " or random"
-  )
+  if config.name == "vat":
+    return gradients.vat(size, config.steps)
+  return attacks.by_name(config.name, config.steps, config.norm)(size)
 
 
 def make_optimizer(
@@ -229,48 +214,51 @@ def make_optimizer(
   )
 
 
-def _model(config: Config, data: Dataset) -> MatrixFactorization:
+def check_training(config: Config) -> None:
+  """Refuses bad options before the data is prepared, which takes longer."""
+  options.at_least(
+    1,
+    config,
+    "batch_size",
+    "epochs",
+    "evaluate_every",
+    "checkpoint_every",
+    "attack.steps",
+  )
+  options.at_least(
+    0, config, "attack.epsilon", "attack.weight", "attack.start_epoch"
+  )
+  options.above_zero(config, "learning_rate")
+  options.one_of(("adagrad", "adam", "sgd"), config, "optimizer")
+  attack = config.attack
+  options.one_of(
+    ("none", "fgm", "fgsm", "pgd", "random", "vat"), config, "attack.name"
+  )
+  options.one_of(("l2", "linf"), config, "attack.norm")
+  options.one_of(("loss", "consistency"), config, "attack.form")
+  if attack.name == "vat" and attack.form == "loss":
+    raise ValueError(
+      "config option attack.name='vat': it climbs a divergence; set"
+      " attack.form=consistency, or choose fgm"
+    )
+  if attack.name in ("fgm", "fgsm") and attack.form == "consistency":
+    raise ValueError(
+      f"config option attack.name={attack.name!r}: a divergence has no gradient"
+      " at the clean inputs; with attack.form=consistency choose vat, pgd or"
+      " random"
+    )
+
+
+def check_factorization(config: Config) -> None:
+  """`check_training`, and the options of the tables."""
+  check_training(config)
+  options.at_least(1, config, "model.dim")
+  options.at_least(0, config, "l2")
+  options.above_zero(config, "model.scale")
+
+
+def make_factorization(config: Config, data: Dataset) -> MatrixFactorization:
+  """The two tables of a config's size."""
   return MatrixFactorization(
     data.num_users, data.num_items, config.model.dim, config.model.scale
   )
-
-
-def _robustness(
-  config: Config, data: Dataset, model: MatrixFactorization
-) -> Callable[[State], dict[str, Any]] | None:
-  """State -> {"robustness": curve}: test metrics under attack.
-
-  The attacker raises the BPR loss of the fitted interactions, with negatives
-  of its own, whatever the model was trained by.
-  """
-  if not config.evaluation.robustness:
-    return None
-  fitted = interactions.fitted(data, config.fit)
-  evaluator = interactions.Evaluator(
-    data, config.evaluation, "test", config.fit
-  )
-  game = games.matrix_factorization(model, optax.identity())
-  key = jax.random.key(config.seed)
-
-  def finish(state: State) -> dict[str, Any]:
-    triples = batching.triples(
-      fitted.user, fitted.item, data.num_items, config.seed
-    )(-1 % 2**32)  # an epoch that training never sees
-    tables = {name: state.params["model"][name] for name in ("user", "item")}
-    objective = robustness.mean_over(
-      lambda inputs, batch: game["model"].loss(inputs, {}, batch, key)[0],
-      triples,
-    )
-    return {
-      "robustness": robustness.curve(
-        {"fgm": gradients.fgm, "random": gradients.random},
-        gradients.relative,
-        config.evaluation.robustness,
-        objective,
-        tables,
-        lambda inputs: evaluator.accuracy(model.scorer(inputs)),
-        key,
-      )
-    }
-
-  return finish

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ import optax
 
 from adv_rec.attacks.gradients import Attack
 from adv_rec.games.supervised import Schedule, supervised
+from adv_rec.losses.divergence import bernoulli, categorical
 from adv_rec.losses.ranking import bpr, multinomial
 from adv_rec.models.recommenders import (
   MatrixFactorization,
@@ -44,6 +45,7 @@ def matrix_factorization(
   weight: float | Schedule = 1.0,
   whole_rows: bool = True,
   row_sparse: bool = False,
+  consistency: bool = False,
 ) -> Game:
   """BPR-MF; with an attack, adversarial personalised ranking.
 
@@ -62,6 +64,8 @@ def matrix_factorization(
       or each occurrence in the batch on its own.
     row_sparse: whether steps touch the rows of their batch only; the batch
       then has local ids, "user_rows" and "item_rows" (data/batching.py).
+    consistency: whether the adversarial term is the divergence of the clean
+      and the moved preferences; see `supervised`.
   """
   lookup = whole_tables if whole_rows else batch_rows
 
@@ -70,20 +74,25 @@ def matrix_factorization(
 
   def objective(params, batch, key, inputs):
     del params, key
-    rows = rows_of(inputs, batch)
-    positive = inner(rows["user"], rows["positive"])
-    negative = inner(rows["user"], rows["negative"])
-    return jnp.mean(bpr(positive, negative))
+    return mean_bpr(rows_of(inputs, batch))
+
+  def divergence(params, batch, key, clean, moved):
+    del params, key
+    return mean_divergence(rows_of(clean, batch), rows_of(moved, batch))
 
   def penalty(inputs, batch):
-    rows = rows_of(inputs, batch)
-    return l2 * jnp.sum(
-      jnp.stack([jnp.mean(inner(x, x)) for x in rows.values()])
-    )
+    return l2 * mean_squares(rows_of(inputs, batch))
 
-  loss = supervised(lookup, objective, attack, weight, penalty if l2 else None)
+  loss = supervised(
+    lookup,
+    objective,
+    attack,
+    weight,
+    penalty if l2 else None,
+    divergence if consistency else None,
+  )
   rows = {"user": "user_rows", "item": "item_rows"} if row_sparse else None
-  return {"model": Player(_initializer(model), loss, optimizer, rows=rows)}
+  return {"model": Player(initializer(model), loss, optimizer, rows=rows)}
 
 
 def full_softmax(
@@ -95,6 +104,7 @@ def full_softmax(
   l2: float = 0.0,
   attack: Attack | None = None,
   weight: float | Schedule = 1.0,
+  consistency: bool = False,
 ) -> Game:
   """MF by the multinomial likelihood of each user's items over all items.
 
@@ -110,14 +120,23 @@ def full_softmax(
     l2: of the squared norm of the rows of users and items, per interaction.
     attack: moves whole rows of both tables; None for none.
     weight: of the adversarial term, or a schedule of the step.
+    consistency: whether that term is the divergence of the clean and the
+      moved distributions over items; see `supervised`.
   """
+
+  def logits(tables, batch):
+    users = tables["user"][batch["user"]]
+    items = tables["item"][: model.num_items]
+    return users @ items.T / temperature
 
   def objective(params, batch, key, tables):
     del params, key
-    users = tables["user"][batch["user"]]
-    items = tables["item"][: model.num_items]
-    logits = users @ items.T / temperature
-    return jnp.mean(multinomial(logits, batch["items"])) / mean_items
+    loss = multinomial(logits(tables, batch), batch["items"])
+    return jnp.mean(loss) / mean_items
+
+  def divergence(params, batch, key, clean, moved):
+    del params, key
+    return jnp.mean(categorical(logits(clean, batch), logits(moved, batch)))
 
   def penalty(tables, batch):
     users = tables["user"][batch["user"]]
@@ -126,12 +145,42 @@ def full_softmax(
     return l2 * jnp.mean(inner(users, users) + squares)
 
   loss = supervised(
-    whole_tables, objective, attack, weight, penalty if l2 else None
+    whole_tables,
+    objective,
+    attack,
+    weight,
+    penalty if l2 else None,
+    divergence if consistency else None,
   )
-  return {"model": Player(_initializer(model), loss, optimizer)}
+  return {"model": Player(initializer(model), loss, optimizer)}
 
 
-def _initializer(model: MatrixFactorization) -> Callable[[jax.Array], Params]:
+def mean_bpr(rows: Mapping[str, jax.Array]) -> jax.Array:
+  """Mean BPR of the rows that `batch_rows` returns. {[B, D]} -> scalar."""
+  positive = inner(rows["user"], rows["positive"])
+  negative = inner(rows["user"], rows["negative"])
+  return jnp.mean(bpr(positive, negative))
+
+
+def mean_divergence(
+  clean: Mapping[str, jax.Array], moved: Mapping[str, jax.Array]
+) -> jax.Array:
+  """Mean KL of the preferences sigmoid(x_ui - x_uj). Two {[B, D]} -> scalar."""
+  p, q = (
+    inner(rows["user"], rows["positive"] - rows["negative"])
+    for rows in (clean, moved)
+  )
+  return jnp.mean(bernoulli(p, q))
+
+
+def mean_squares(rows: Mapping[str, jax.Array]) -> jax.Array:
+  """Mean over the triples of the squared norm of their rows."""
+  return jnp.sum(jnp.stack([jnp.mean(inner(x, x)) for x in rows.values()]))
+
+
+def initializer(model: MatrixFactorization) -> Callable[[jax.Array], Params]:
+  """Key -> the tables of the model."""
+
   def init(key):
     return model.init(key, jnp.zeros(1, int), jnp.zeros(1, int))["params"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,9 @@ from adv_rec.types import Batch, Loss, Params
 # key, inputs) -> the scalar that training lowers and the attacker raises.
 Lookup = Callable[[Params, Batch], Any]
 Objective = Callable[[Params, Batch, jax.Array, Any], jax.Array]
+# (params, batch, key, clean inputs, moved inputs) -> scalar: how far the
+# model's outputs on the two lie apart, 0 where the inputs are equal.
+Divergence = Callable[[Params, Batch, jax.Array, Any, Any], jax.Array]
 Schedule = Callable[[jax.Array], jax.Array]  # step -> value
 
 
@@ -24,8 +28,15 @@ def supervised(
   attack: Callable | None = None,
   weight: float | Schedule = 1.0,
   penalty: Callable[[Any, Batch], jax.Array] | None = None,
+  divergence: Divergence | None = None,
 ) -> Loss:
   """L(x) + weight x L(x + attack(x)) + penalty(x); x = lookup(params, batch).
+
+  With a divergence D the second term is weight x D(x, x + attack(x)) and the
+  attack raises D: the model shall answer alike nearby, right or wrong. That
+  is TRADES (Zhang et al. 2019, arXiv:1901.08573, eq. 5) with `pgd` and
+  virtual adversarial training (Miyato et al. 2018, arXiv:1704.03976) with
+  `vat`, where unlike there the clean outputs are differentiated too.
 
   With attack None or weight 0 this is plain training, the very same program.
   The clean and the adversarial loss, and the attack, share one key: the same
@@ -38,6 +49,8 @@ def supervised(
     weight: of the adversarial term; a number or a function of the step. While
       a schedule is at zero the attack is not computed.
     penalty: inputs, batch -> scalar, a regulariser on the clean inputs.
+    divergence: in place of the adversarial loss. Its gradient is zero where
+      the inputs are equal: `fgm` and `fgsm` find no direction in it.
   """
   if not callable(weight) and weight == 0:
     attack = None
@@ -56,9 +69,15 @@ def supervised(
     if attack is None:
       return total, metrics
 
+    def harm(clean_inputs):
+      if divergence is None:
+        return f
+      return functools.partial(divergence, params, batch, key, clean_inputs)
+
     def adversarial(inputs, attack=attack):
-      delta = attack(f, jax.lax.stop_gradient(inputs), key)
-      return f(jax.tree.map(jnp.add, inputs, delta))
+      fixed = jax.lax.stop_gradient(inputs)
+      delta = attack(harm(fixed), fixed, key)
+      return harm(inputs)(jax.tree.map(jnp.add, inputs, delta))
 
     if callable(weight):
       w = weight(batch["step"])
@@ -67,7 +86,8 @@ def supervised(
       )
     else:
       w, hurt = weight, adversarial(inputs)
-    return total + w * hurt, {**metrics, "adversarial_loss": hurt}
+    name = "adversarial_loss" if divergence is None else "divergence"
+    return total + w * hurt, {**metrics, name: hurt}
 
   return loss
 

@@ -29,3 +29,17 @@ def multinomial(logits: jax.Array, items: jax.Array) -> jax.Array:
   log_likelihood = jax.nn.log_softmax(logits)
   chosen = jax.vmap(lambda x, i: x.at[i].get(mode="fill", fill_value=0.0))
   return -jnp.sum(chosen(log_likelihood, items), axis=-1)
+
+
+def next_item(logits: jax.Array, item: jax.Array) -> jax.Array:
+  """Full softmax for one item, - ln softmax_i(x). [..., I], [...] -> [...].
+
+  Args:
+    logits: scores of all items.
+    item: id of the item; where it is past the end, the loss is 0.
+  """
+  log_likelihood = jax.nn.log_softmax(logits)
+  there = item < logits.shape[-1]
+  at = jnp.where(there, item, 0)[..., None]
+  chosen = jnp.take_along_axis(log_likelihood, at, axis=-1)[..., 0]
+  return jnp.where(there, -chosen, 0.0)

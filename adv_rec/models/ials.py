@@ -23,10 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import cho_solve
 
+from adv_rec.models.sparse import SparseRows, sparse_rows, sum_by_row
 from adv_rec.types import Params
-
-_FLOATS_AT_ONCE = 1 << 22  # of the largest temporary array, 16 MiB
-_SHORTEST = 16  # histories below it are filled up: fewer shapes to compile
 
 
 class Objective(NamedTuple):
@@ -43,18 +41,6 @@ class Objective(NamedTuple):
   exponent: float = 1.0
 
 
-class Block(NamedTuple):
-  """Rows whose histories have similar lengths, B of them solved at once.
-
-  Attributes:
-    rows: [N, B] int32 row ids; past the last row where there is none.
-    columns: [N, B, L] int32 observed columns; past the last where they end.
-  """
-
-  rows: np.ndarray
-  columns: np.ndarray
-
-
 def ials(
   users: np.ndarray,
   items: np.ndarray,
@@ -67,9 +53,9 @@ def ials(
 ) -> Params:
   """Minimises L by turns over users and items, exactly in each turn.
 
-  A cell met several times counts once. Beside tables and data, memory holds
-  16 MiB arrays (one D x D system, or one history of D floats an item, where
-  that is more). Users and items without interactions get zero rows.
+  A cell met several times counts once. Users and items without interactions
+  get zero rows. Beside tables and data, memory holds the systems of one block
+  of rows, a few arrays of 4 MiB or of n D^2 / 8 bytes, n the longest history.
 
   Args:
     users: [N] user of each interaction.
@@ -94,8 +80,8 @@ def ials(
     if number < 1:
       raise ValueError(f"ials needs {name} >= 1, got {number}; try 32")
   user, item = _alternate(
-    blocks(users, items, shape, dim),
-    blocks(items, users, shape[::-1], dim),
+    sparse_rows(users, items, shape, dim * dim),
+    sparse_rows(items, users, shape[::-1], dim * dim),
     0.1 / dim**0.5 * jax.random.normal(key, (shape[1], dim)),
     shape[0],
     epochs,
@@ -104,50 +90,9 @@ def ials(
   return {"user": user, "item": item}
 
 
-def blocks(
-  rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int], dim: int
-) -> list[Block]:
-  """Sorts the rows that have observed cells by length, on the host.
-
-  Lengths are rounded up to powers of two, so that a matrix has a dozen shapes
-  and less than half of the work is filling.
-
-  Args:
-    rows: [N] row of each observed cell.
-    columns: [N] column of each observed cell.
-    shape: (number of rows, number of columns).
-    dim: D; a block makes arrays [B, L, D] and [B, D, D].
-  """
-  cells = np.unique(np.asarray(rows, np.int64) * shape[1] + columns)
-  rows, columns = np.divmod(cells, shape[1])
-  lengths = np.bincount(rows, minlength=shape[0])
-  starts = np.cumsum(lengths) - lengths
-  place = np.arange(len(rows)) - starts[rows]
-  capacity = np.maximum(_SHORTEST, 2 ** np.ceil(np.log2(lengths.clip(1))))
-  capacity = capacity.astype(np.int64) * (lengths > 0)
-  result = []
-  for length in np.unique(capacity[capacity > 0]):
-    length = int(length)
-    members = np.flatnonzero(capacity == length)
-    at_once = max(_FLOATS_AT_ONCE // (max(length, dim) * dim), 1)
-    n = -(-len(members) // at_once)
-    size = -(-len(members) // n)
-    ids = np.full(n * size, shape[0], np.int32)
-    ids[: len(members)] = members
-    slots = np.zeros(shape[0], np.int64)
-    slots[members] = np.arange(len(members))
-    inside = capacity[rows] == length
-    filled = np.full((n * size, length), shape[1], np.int32)
-    filled[slots[rows[inside]], place[inside]] = columns[inside]
-    result.append(
-      Block(ids.reshape(n, size), filled.reshape(n, size, length))
-    )
-  return result
-
-
 @functools.partial(jax.jit, static_argnames="n_rows")
 def solve(
-  fixed: jax.Array, observed: list[Block], n_rows: int, objective: Objective
+  fixed: jax.Array, observed: SparseRows, n_rows: int, objective: Objective
 ) -> jax.Array:
   """The rows that minimise L while the other side is fixed.
 
@@ -156,7 +101,7 @@ def solve(
 
   Args:
     fixed: [M, D] table H of the other side.
-    observed: of this side, from `blocks`.
+    observed: the cells of this side, from `sparse_rows`.
     n_rows: rows of this side.
     objective: the constants of L.
 
@@ -170,21 +115,26 @@ def solve(
     everywhere = weight * fixed.T @ fixed
     padded = jnp.concatenate([fixed, jnp.zeros((1, dim), fixed.dtype)])
 
-    def solve_block(columns):
+    # Blocks one after the other: batched Cholesky factorisations that run at
+    # the same time can block each other for ever on the CPU (JAX 0.10.2).
+    def solve_block(block):
+      rows, columns, owner = block
       known = padded[columns]
-      count = jnp.sum(columns < size, axis=1)
+
+      def by_row(x):
+        return sum_by_row(x, owner, len(rows))
+
+      count = by_row(jnp.sum(columns < size, axis=1))
       ridge = l2 * (count + weight * size) ** exponent
-      system = jnp.einsum("bld,ble->bde", known, known) + everywhere
+      system = by_row(jnp.einsum("pld,ple->pde", known, known)) + everywhere
       system += ridge[:, None, None] * jnp.eye(dim)
       factor = jnp.linalg.cholesky(system)
-      right = jnp.sum(known, axis=1)
+      right = by_row(jnp.sum(known, axis=1))
       return cho_solve((factor, True), right[..., None])[..., 0]
 
+    solved = jax.lax.map(solve_block, observed)
     table = jnp.zeros((n_rows, dim), fixed.dtype)
-    for block in observed:
-      solved = jax.lax.map(solve_block, jnp.asarray(block.columns))
-      table = table.at[block.rows].set(solved, mode="drop")
-  return table
+    return table.at[observed.rows].set(solved, mode="drop")
 
 
 @functools.partial(jax.jit, static_argnames=("n_users", "epochs"))

@@ -20,6 +20,18 @@ def padded(rows: int) -> int:
   return -(-rows // ROW_MULTIPLE) * ROW_MULTIPLE
 
 
+def normal_table(
+  key: jax.Array, rows: int, dim: int, scale: float
+) -> jax.Array:
+  """Normal rows, then zeros: whoever measures norms can tell the padding.
+
+  Returns:
+    [padded(rows), dim].
+  """
+  table = scale * jax.random.normal(key, (padded(rows), dim))
+  return table.at[rows:].set(0.0)
+
+
 class MatrixFactorization(nn.Module):
   """Score = <user row, item row>. Koren, Bell & Volinsky 2009, eq. 1.
 
@@ -37,13 +49,9 @@ class MatrixFactorization(nn.Module):
 
   def setup(self) -> None:
     """Declares the tables."""
-    self.user = self.param("user", self._table, self.num_users)
-    self.item = self.param("item", self._table, self.num_items)
-
-  def _table(self, key: jax.Array, rows: int) -> jax.Array:
-    """Normal rows, then zeros: whoever measures norms can tell the padding."""
-    table = self.scale * jax.random.normal(key, (padded(rows), self.dim))
-    return table.at[rows:].set(0.0)
+    size = self.dim, self.scale
+    self.user = self.param("user", normal_table, self.num_users, *size)
+    self.item = self.param("item", normal_table, self.num_items, *size)
 
   def __call__(self, users: jax.Array, items: jax.Array) -> jax.Array:
     """Scores of pairs. [B], [B] -> [B]."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import pathlib
 from typing import Any
 
@@ -10,12 +12,15 @@ import orbax.checkpoint as ocp
 
 from adv_rec.types import State
 
+_HASHES = "sha256.json"
+
 
 class Checkpoints:
   """Saves and restores states under one directory; keeps the newest ones.
 
   Orbax writes to a temporary name and renames at the end, so an interrupted
-  save is never taken for a checkpoint.
+  save is never taken for a checkpoint. It does not notice every damage done
+  later; the hashes that lie beside do.
   """
 
   def __init__(self, directory: pathlib.Path | str, keep: int = 2):
@@ -45,6 +50,11 @@ class Checkpoints:
       ),
     )
     self._manager.wait_until_finished()
+    if jax.process_index() == 0:
+      folder = pathlib.Path(self._manager.directory, str(step))
+      temporary = folder / f"{_HASHES}.tmp"
+      temporary.write_text(json.dumps(_hashes(folder), indent=2))
+      temporary.replace(folder / _HASHES)
 
   def restore(self, like: State) -> tuple[State, dict[str, Any]]:
     """Reads the newest checkpoint.
@@ -55,13 +65,14 @@ class Checkpoints:
 
     Raises:
       FileNotFoundError: there is no checkpoint.
-      ValueError: the checkpoint belongs to another game.
+      ValueError: the checkpoint is damaged, or belongs to another game.
     """
     step = self.latest_step()
     if step is None:
       raise FileNotFoundError(
         f"no checkpoint in {self._manager.directory}; train first"
       )
+    _verify(pathlib.Path(self._manager.directory, str(step)))
     abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
     try:
       read = self._manager.restore(
@@ -71,7 +82,7 @@ class Checkpoints:
           meta=ocp.args.JsonRestore(),
         ),
       )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OSError) as error:
       raise ValueError(
         f"checkpoint {self._manager.directory}/{step} does not fit this"
         f" config ({type(error).__name__}); use another workdir"
@@ -81,3 +92,33 @@ class Checkpoints:
   def close(self) -> None:
     """Waits for pending work."""
     self._manager.close()
+
+
+def _hashes(folder: pathlib.Path) -> dict[str, str]:
+  return {
+    path.relative_to(folder).as_posix(): _sha256(path)
+    for path in sorted(folder.rglob("*"))
+    if path.is_file() and path.name != _HASHES
+  }
+
+
+def _sha256(path: pathlib.Path) -> str:
+  with path.open("rb") as file:
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _verify(folder: pathlib.Path) -> None:
+  """Raises ValueError where a file is not what was saved."""
+  if not (folder / _HASHES).exists():
+    return  # killed between the checkpoint and its hashes
+  found = _hashes(folder)
+  try:
+    saved = dict(json.loads((folder / _HASHES).read_text("utf-8")))
+  except (ValueError, TypeError):
+    saved = {_HASHES: ""}
+  for name, digest in saved.items():
+    if found.get(name) != digest:
+      raise ValueError(
+        f"checkpoint {folder} is damaged ({name} is not what was saved);"
+        " remove it to go on from the one before, or use another workdir"
+      )

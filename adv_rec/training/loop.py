@@ -137,7 +137,7 @@ def train(
         write(*_to_host(*pending))
       pending = (start, stop, metrics)
       last = stop == schedule.steps
-      stopping = stop_now()  # asked once: the signal may come at any time
+      stopping = stop_now(i)  # asked once: the signal may come at any time
       due = schedule.evaluate and stop % schedule.evaluate == 0
       saves = last or stop % schedule.checkpoint == 0 or stopping
       if due or saves:
@@ -271,15 +271,18 @@ class _Clock:
 
 
 @contextlib.contextmanager
-def _terminated() -> Iterator[Callable[[], bool]]:
-  """Whether SIGTERM has come, asked between calls."""
+def _terminated() -> Iterator[Callable[[int], bool]]:
+  """Whether to stop after call i, because SIGTERM has come."""
+  if jax.process_count() > 1:
+    yield parallel.told_to_stop
+    return
   seen = []
   try:
     old = signal.signal(signal.SIGTERM, lambda *_: seen.append(True))
   except ValueError:  # not the main thread: whoever owns it handles signals
-    yield lambda: False
+    yield lambda _: False
     return
   try:
-    yield lambda: bool(seen)
+    yield lambda _: bool(seen)
   finally:
     signal.signal(signal.SIGTERM, old)

@@ -9,15 +9,17 @@ must not carry sharding constraints: those break under per-example `vmap`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from adv_rec.training.step import make_step
 from adv_rec.types import Batch, Game, Metrics, State
 
+T = TypeVar("T")
 Run = Callable[[State, Batch], tuple[State, Metrics]]
 
 # Tables with fewer rows are copied to every device: moving them costs more
@@ -75,8 +77,13 @@ def shardings(tree: Any, mesh: Mesh, min_rows: int = MIN_SHARDED_ROWS) -> Any:
 
 
 def place(state: State, mesh: Mesh, **kwargs: Any) -> State:
-  """Puts a state onto the mesh; see `shardings` for the arguments."""
-  return jax.device_put(state, shardings(state, mesh, **kwargs))
+  """Puts a state onto the mesh; see `shardings` for the arguments.
+
+  Every process passes the same state.
+  """
+  where = shardings(state, mesh, **kwargs)
+  # Not device_put: that reaches the devices of its own process only.
+  return jax.jit(lambda state: state, out_shardings=where)(state)
 
 
 def feed(
@@ -163,3 +170,43 @@ def initialize_distributed(
     jax.distributed.initialize()
   else:
     jax.distributed.initialize(coordinator, processes, process)
+
+
+def on_one_process(make: Callable[[], T]) -> T | None:
+  """Lets the first process do what must be done once; the others wait.
+
+  Args:
+    make: what to do, on the host.
+
+  Returns:
+    What make returned, or None on the processes that waited.
+
+  Raises:
+    ValueError: make failed, here with its own error and on the others too.
+  """
+  if jax.process_count() == 1:
+    return make()
+  first, result, error = jax.process_index() == 0, None, None
+  if first:
+    try:
+      result = make()
+    except Exception as e:
+      error = e
+  failed = multihost_utils.broadcast_one_to_all(np.array(error is not None))
+  if error is not None:
+    raise error
+  if failed:
+    raise ValueError("the first process failed; its message says why")
+  return result
+
+
+def told_to_stop(call: int) -> bool:
+  """Whether several processes should all stop after this call.
+
+  SIGTERM may reach them at different calls, or only one of them, but a
+  checkpoint takes all: JAX agrees on the next call that none has begun.
+
+  Args:
+    call: how many calls came before; every process asks after each.
+  """
+  return multihost_utils.reached_preemption_sync_point(call)

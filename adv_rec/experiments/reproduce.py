@@ -1,0 +1,267 @@
+"""Tables: the numbers of others beside ours, from configs run over seeds.
+
+A table is a file in configs/tables/ with a docstring (protocol, sources) and
+`get_table()`, which returns
+
+  title, protocol   text
+  metrics           columns, such as "ndcg@10", all of the test part
+  seeds             how many, from 0
+  published         {"method", "source", "metrics"} of others; what we measured
+                    with their program has "kind": "measured" as well
+  runs              {"method", "config", "options"} of ours; deterministic
+                    methods have "seeds": 1
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import pathlib
+import re
+import runpy
+import statistics
+import subprocess
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from adv_rec.experiments import options
+
+Table = Mapping[str, Any]
+_logger = logging.getLogger(__name__)
+
+
+class Job(NamedTuple):
+  """One run of a table.
+
+  Attributes:
+    method: the row it belongs to.
+    seed: of the run.
+    config: file, relative to the checkout.
+    options: of the config, the seed included.
+    workdir: of the run; its log is beside it.
+  """
+
+  method: str
+  seed: int
+  config: str
+  options: str
+  workdir: pathlib.Path
+
+  @property
+  def log(self) -> pathlib.Path:
+    """What the run printed."""
+    return self.workdir.with_name(self.workdir.name + ".log")
+
+  def __str__(self):
+    return f"{self.method}, seed {self.seed}"
+
+
+def load(path: pathlib.Path) -> Table:
+  """The table of a file.
+
+  Raises:
+    FileNotFoundError: there is no such file.
+    ValueError: the table lacks something, or two rows have one name.
+  """
+  table = runpy.run_path(str(path))["get_table"]()
+  for key in ("title", "protocol", "metrics", "seeds", "runs"):
+    if not table.get(key):
+      raise ValueError(f"{path}: get_table() returns no {key!r}")
+  names = Counter(_slug(run["method"]) for run in table["runs"])
+  if twice := [name for name, count in names.items() if count > 1]:
+    raise ValueError(f"{path}: two runs of the table are called {twice[0]!r}")
+  return table
+
+
+def plan(table: Table, out: pathlib.Path, seeds: int | None = None):
+  """The runs of a table, all methods of a seed before the next seed.
+
+  Args:
+    table: from `load`.
+    out: workdirs are out/runs/METHOD/SEED.
+    seeds: instead of the table's own number; runs that have a number of
+      their own (deterministic ones) keep it.
+
+  Returns:
+    A list of jobs.
+  """
+  count = seeds or table["seeds"]
+  return [
+    Job(
+      run["method"],
+      seed,
+      run["config"],
+      ",".join(filter(None, (run.get("options", ""), f"seed={seed}"))),
+      out / "runs" / _slug(run["method"]) / str(seed),
+    )
+    for seed in range(count)
+    for run in table["runs"]
+    if seed < run.get("seeds", count)
+  ]
+
+
+def finished(job: Job, root: pathlib.Path) -> bool:
+  """Whether the workdir holds the result of just this config.
+
+  Args:
+    job: which run.
+    root: the checkout that has the config.
+
+  Raises:
+    ValueError: a bad option.
+    FileNotFoundError: there is no such config.
+  """
+  asked = json.loads(options.load(root / job.config, job.options).to_json())
+  files = [job.workdir / name for name in ("config.json", "result.json")]
+  if not all(file.is_file() for file in files):
+    return False
+  return json.loads(files[0].read_text()) == asked
+
+
+def execute(
+  jobs: Sequence[Job],
+  command: Callable[[Job], Sequence[str]],
+  at_once: int = 1,
+) -> dict[Job, str]:
+  """Plays each job in a process of its own; one that fails fails alone.
+
+  Args:
+    jobs: what to do, in this order.
+    command: job -> arguments of its process, which writes result.json.
+    at_once: processes at a time.
+
+  Returns:
+    job -> last line of the log, for the jobs that failed.
+  """
+  waiting = list(enumerate(jobs, 1))
+  running: dict[Job, tuple[int, float, subprocess.Popen]] = {}
+  failed = {}
+  try:
+    while waiting or running:
+      while waiting and len(running) < at_once:
+        number, job = waiting.pop(0)
+        _logger.info("[%d/%d] %s: %s", number, len(jobs), job, job.log)
+        running[job] = number, time.monotonic(), _start(command(job), job.log)
+      for job, (number, started, process) in list(running.items()):
+        if process.poll() is None:
+          continue
+        del running[job]
+        seconds = time.monotonic() - started
+        if process.returncode:
+          lines = job.log.read_text(errors="replace").strip().splitlines()
+          failed[job] = lines[-1] if lines else f"exit {process.returncode}"
+        word = failed.get(job, "done")
+        _logger.info(
+          "[%d/%d] %s: %s after %.0f s", number, len(jobs), job, word, seconds
+        )
+      time.sleep(0.05)
+  finally:
+    for _, _, process in running.values():
+      process.terminate()
+    for _, _, process in running.values():
+      process.wait()
+  return failed
+
+
+def summarize(name: str, table: Table, jobs: Sequence[Job]) -> dict[str, Any]:
+  """The table's result file, from the jobs that have a result.
+
+  Args:
+    name: of the table.
+    table: from `load`.
+    jobs: from `plan`; those without a result are left out.
+
+  Returns:
+    {"table", "title", "protocol", "metrics", "command", "dataset", "rows"}; a
+    row has "method", "kind" ("published" or "measured"), "metrics" (means)
+    and, if it is ours, "sd" over seeds, "seeds", "config", "options",
+    "commit", "device" and "wall_seconds" (mean).
+
+  Raises:
+    ValueError: a result lacks a metric of the table, or the runs were
+      measured on different data.
+  """
+  rows = [{"kind": "published", **row} for row in table.get("published", ())]
+  done: dict[str, list[tuple[Job, dict]]] = defaultdict(list)
+  for job in jobs:
+    file = job.workdir / "result.json"
+    if file.is_file():
+      done[job.method].append((job, json.loads(file.read_text())))
+  dataset: dict[str, Any] = {}
+  for run in table["runs"]:
+    if found := done.get(run["method"]):
+      rows.append(_row(run, found, table["metrics"]))
+      for job, result in found:
+        dataset = dataset or result["dataset"]
+        _same_data(dataset, result["dataset"], job)
+  seeds = max((len(found) for found in done.values()), default=0)
+  return {
+    "table": name,
+    "title": table["title"],
+    "protocol": " ".join(table["protocol"].split()),
+    "metrics": list(table["metrics"]),
+    "command": f"python scripts/reproduce.py --table={name} --seeds={seeds}",
+    "dataset": dataset,
+    "rows": rows,
+  }
+
+
+def _row(run: Mapping[str, Any], found, metrics: Sequence[str]):
+  """One row from the (job, result) pairs of its seeds."""
+  values = {}
+  for metric in metrics:
+    for job, result in found:
+      if f"test/{metric}" not in result["metrics"]:
+        raise ValueError(
+          f"{job.workdir}/result.json has no test/{metric}; set"
+          " evaluation.ks in the options of the run"
+        )
+    values[metric] = [r["metrics"][f"test/{metric}"] for _, r in found]
+  results = [result for _, result in found]
+  row = {
+    "method": run["method"],
+    "kind": "measured",
+    "metrics": {name: statistics.fmean(v) for name, v in values.items()},
+    "sd": {name: statistics.stdev(v) for name, v in values.items() if v[1:]},
+    "seeds": len(found),
+    "config": run["config"],
+    "options": run.get("options", ""),
+    "commit": ", ".join(sorted({r["commit"] for r in results})),
+    "device": results[0]["device"],
+    "wall_seconds": statistics.fmean(r["wall_seconds"] for r in results),
+  }
+  if curve := _robustness(results):
+    row["robustness"] = curve
+  return row
+
+
+def _robustness(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+  """Curves averaged over seeds; empty if the runs were not attacked."""
+  points = defaultdict(list)
+  for result in results:
+    for row in result.get("robustness", ()):
+      points[row["attack"], row["relative_epsilon"]].append(row["ndcg@10"])
+  return [
+    {"attack": a, "relative_epsilon": e, "ndcg@10": statistics.fmean(values)}
+    for (a, e), values in points.items()
+  ]
+
+
+def _same_data(one: Mapping, other: Mapping, job: Job) -> None:
+  if one["fingerprint"] != other["fingerprint"]:
+    raise ValueError(
+      f"{job.workdir} was measured on data {other['fingerprint']}, other runs"
+      f" of the table on {one['fingerprint']}; a table has one protocol"
+    )
+
+
+def _start(command: Sequence[str], log: pathlib.Path) -> subprocess.Popen:
+  log.parent.mkdir(parents=True, exist_ok=True)
+  with log.open("wb") as file:
+    return subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
+
+
+def _slug(method: str) -> str:
+  return re.sub(r"[^\w.-]+", "_", method)

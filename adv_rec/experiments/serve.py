@@ -1,0 +1,133 @@
+"""Recommendations for raw user ids, from the workdir of a run alone."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from adv_rec.data import dataset as prepared
+from adv_rec.data.dataset import PARTS, Dataset
+from adv_rec.evaluation import ranking
+from adv_rec.experiments import experiment
+from adv_rec.models.closed_form import popularity_scorer
+from adv_rec.types import Scorer
+
+_FEATURES = ("title", "category")  # of items, shown where they are known
+_USERS_AT_ONCE = 64  # a scorer may have as many dimensions as items
+
+
+def recommend(
+  workdir: pathlib.Path,
+  users: Sequence[str],
+  n: int = 10,
+  keep_history: bool = False,
+) -> list[dict[str, Any]]:
+  """The n best items of each user.
+
+  Whoever the model was fitted without is answered by popularity: the items
+  that most users have in the data that the model was fitted on.
+
+  Args:
+    workdir: of a run.
+    users: raw ids, as text.
+    n: length of the lists; shorter where fewer items are left.
+    keep_history: whether items that the user has, in any part of the data,
+      may be recommended again.
+
+  Returns:
+    One dict a recommendation, in the order of `users`, best first: "user",
+    "rank" (from 1), "item", "score" (of popularity: how many have it), "source"
+    ("model" or "popularity"), and "title", "category" if the data has them.
+
+  Raises:
+    FileNotFoundError: the workdir holds no trained run.
+    ValueError: the run does not recommend, n is not positive, or an id is not
+      a whole number where all others are.
+  """
+  if n < 1:
+    raise ValueError(f"n is {n}: ask for at least 1 item")
+  found, state = experiment.restore(workdir, robustness=())
+  if found.scorer is None:
+    raise ValueError(f"{workdir} is a run that recommends nothing")
+  data = prepared.load(workdir / "data")
+  codes = _codes(data, users)
+  fitted = data.history(*found.dataset["protocol"]["fit"].split("+"))
+  known = np.flatnonzero(np.diff(fitted[0]))
+  modelled = np.isin(codes, known)
+  history = None
+  if not keep_history and data.protocol.get("mask") != "none":
+    indptr, items = data.history(*PARTS)
+    history = np.append(indptr, len(items)), items  # of unknown users: none
+
+  by_model = _lists(found.scorer(state), codes[modelled], history, n)
+  counts = np.bincount(fitted[1], minlength=data.num_items)
+  popularity = popularity_scorer({"counts": jnp.asarray(counts, jnp.float32)})
+  by_count = _lists(popularity, codes[~modelled], history, n)
+
+  rows = []
+  for user, code, mine in zip(users, codes, modelled, strict=True):
+    items, scores = next(by_model if mine else by_count)
+    raw = data.users["id"][code] if code < data.num_users else user
+    source = "model" if mine else "popularity"
+    for rank, (item, score) in enumerate(zip(items, scores, strict=True), 1):
+      rows.append(
+        {
+          "user": _plain(raw),
+          "rank": rank,
+          "item": _plain(data.items["id"][item]),
+          "score": round(float(score), 6),
+          "source": source,
+          **_features(data.items, item),
+        }
+      )
+  return rows
+
+
+def _codes(data: Dataset, users: Sequence[str]) -> np.ndarray:
+  """Codes of raw ids given as text; the number of users for unknown ones."""
+  ids = data.users["id"]
+  if np.issubdtype(ids.dtype, np.integer):
+    for user in users:
+      if not user.removeprefix("-").isdecimal():
+        raise ValueError(
+          f"user {user!r}: the users of this run are whole numbers, such as"
+          f" {ids[0]}"
+        )
+    users = [str(int(user)) for user in users]
+  known = {str(raw): code for code, raw in enumerate(ids.tolist())}
+  return np.array([known.get(user, len(ids)) for user in users], int)
+
+
+def _lists(
+  scorer: Scorer, codes: np.ndarray, history: ranking.Csr | None, n: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+  """Yields items and scores of each user, best first."""
+  for start in range(0, len(codes), _USERS_AT_ONCE):
+    users = codes[start : start + _USERS_AT_ONCE]
+    n = min(n, len(scorer.keys))
+    lists = ranking.top_k(scorer, users, history, None, n).items
+    scores = jnp.einsum(
+      "bd,bkd->bk",
+      scorer.queries(jnp.asarray(users)),
+      scorer.keys[np.maximum(lists, 0)],
+      precision=jax.lax.Precision.HIGHEST,
+    )
+    for items, values in zip(lists, np.asarray(scores), strict=True):
+      there = items >= 0  # nothing else is left to recommend
+      yield items[there], values[there]
+
+
+def _features(items: Mapping[str, np.ndarray], item: int) -> dict[str, Any]:
+  return {
+    name: _plain(items[name][item]) for name in _FEATURES if name in items
+  }
+
+
+def _plain(value: Any) -> Any:
+  """A value of numpy as JSON knows it."""
+  return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,80 @@
+r"""Runs a table of published numbers beside ours, over seeds.
+
+  python scripts/reproduce.py --list
+  python scripts/reproduce.py --table=ml100k_random --jobs=2
+
+A table is a file in configs/tables/. Each run is an ordinary workdir,
+OUT/runs/METHOD/SEED, with its log beside it; finished runs are kept, so that
+the same command goes on where it was stopped. Prints the table and writes
+OUT/NAME.json. With more than one job on a GPU set
+XLA_PYTHON_CLIENT_PREALLOCATE=false.
+"""
+
+import ast
+import pathlib
+import signal
+import sys
+
+import cli
+from absl import flags
+
+from adv_rec.experiments import experiment, reproduce
+from adv_rec.report import tables
+
+_TABLE = flags.DEFINE_string("table", "", "Which table; see --list.")
+_LIST = flags.DEFINE_bool("list", False, "Print the names of all tables.")
+_SEEDS = flags.DEFINE_integer(
+  "seeds", None, "Instead of the table's own number of seeds.", 1
+)
+_JOBS = flags.DEFINE_integer("jobs", 1, "Runs at a time.", 1)
+_OUT = flags.DEFINE_string(
+  "out", "", "Directory of the runs; runs/tables/NAME by default."
+)
+
+_ROOT = pathlib.Path(__file__).parents[1]
+_TABLES = _ROOT / "configs" / "tables"
+
+
+def main():
+  names = sorted(file.stem for file in _TABLES.glob("*.py"))
+  if _LIST.value:
+    for name in names:
+      title = ast.get_docstring(ast.parse((_TABLES / f"{name}.py").read_text()))
+      print(f"{name:24} {(title or '').splitlines()[0]}")
+    return
+  name = _TABLE.value
+  if name not in names:
+    raise ValueError(f"--table={name}: choose {', '.join(names)}")
+  table = reproduce.load(_TABLES / f"{name}.py")
+  out = pathlib.Path(_OUT.value or f"runs/tables/{name}")
+  jobs = reproduce.plan(table, out, _SEEDS.value)
+  todo = [job for job in jobs if not reproduce.finished(job, _ROOT)]
+  there = len(jobs) - len(todo)
+  print(f"{there} of {len(jobs)} runs are there already", file=sys.stderr)
+  signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+  failed = reproduce.execute(todo, _command, _JOBS.value)
+  jobs = [job for job in jobs if job not in failed]
+  result = reproduce.summarize(name, table, jobs)
+  out.mkdir(parents=True, exist_ok=True)
+  experiment.write_json(out / f"{name}.json", result)
+  print(f"\n{tables.text(result)}\n\nWritten to {out / name}.json", flush=True)
+  if failed:
+    job, line = next(iter(failed.items()))
+    raise ValueError(
+      f"{len(failed)} of {len(todo)} runs failed and are not in the table;"
+      f" the first, {job}: {line} ({job.log})"
+    )
+
+
+def _command(job: reproduce.Job) -> list[str]:
+  return [
+    sys.executable,
+    str(_ROOT / "scripts" / "train.py"),
+    f"--config={_ROOT / job.config}:{job.options}",
+    f"--workdir={job.workdir}",
+    "--noprogress",
+  ]
+
+
+if __name__ == "__main__":
+  cli.run(main)
