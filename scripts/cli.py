@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -59,11 +60,18 @@ def _parse(argv: Sequence[str]) -> list[str]:
   except Exception as error:  # ml_collections lets these through
     where = traceback.extract_tb(error.__traceback__)[-1]
     if "ml_collections" in where.filename:
-      _fail(f"--config has no option {error} (see --help)")
+      _fail(f"--config has no option {_option(str(error))} (see --help)")
     _fail(
       f"--config: {type(error).__name__}: {error} ({where.filename}, line"
       f" {where.lineno})"
     )
+
+
+def _option(message: str) -> str:
+  r"""'sed' out of: 'sed'\nDid you mean "seed" instead of "sed"?"""
+  name, *_ = re.findall(r"\w+", message)
+  close = re.search(r'mean "(\w+)"', message)
+  return repr(name) + (f"; did you mean {close[1]}?" if close else "")
 
 
 def _last_line(message: str) -> str:

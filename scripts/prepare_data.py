@@ -111,6 +111,9 @@ _ENGINE = flags.DEFINE_enum(
 _MASTER = flags.DEFINE_string(
   "master", None, "Where Spark runs: local[*] if not given, or a cluster's URL."
 )
+_MEMORY = flags.DEFINE_string(
+  "memory", "", "What the engine may use, as 4g or 500m, before it uses disk."
+)
 
 _PROTOCOL = (
   _FEEDBACK,
@@ -134,9 +137,11 @@ def main() -> None:
   source = _source()
   changes = {f.name: f.value for f in _PROTOCOL if f.value is not None}
   default = sources.protocol(_DATASET.value or "", _NAMED.value)
-  engine = engines.duckdb
+  engine = functools.partial(engines.duckdb, _MEMORY.value)
   if _ENGINE.value == "spark":
-    engine = functools.partial(engines.spark, _MASTER.value or "local[*]")
+    engine = functools.partial(
+      engines.spark, _MASTER.value or "local[*]", _MEMORY.value
+    )
   interactions.prepare(
     source,
     dataclasses.replace(default, **changes),

@@ -78,9 +78,10 @@ def test_positives_are_the_interactions_and_negatives_are_none():
   chosen = set(zip(*(x.tolist() for x in pairs), strict=True))
   batch = {name: x.reshape(-1) for name, x in batches(0, 14).items()}
   epoch = {name: x[: len(pairs.user)] for name, x in batch.items()}
-  assert set(
-    zip(epoch["user"].tolist(), epoch["positive"].tolist(), strict=True)
-  ) == chosen
+  assert (
+    set(zip(epoch["user"].tolist(), epoch["positive"].tolist(), strict=True))
+    == chosen
+  )
   drawn = zip(batch["user"].tolist(), batch["negative"].tolist(), strict=True)
   assert not chosen.intersection(drawn)
   assert batch["negative"].min() >= 0 and batch["negative"].max() < 16
@@ -114,7 +115,7 @@ def test_all_interactions_stay_even_repeated_ones():
 
 def test_a_user_who_has_everything_is_named():
   users, items = np.array([0, 5, 5, 5]), np.array([1, 0, 1, 2])
-  with pytest.raises(ValueError, match="user code 5 .* all 3 items"):
+  with pytest.raises(ValueError, match=r"user code 5 .* all 3 items"):
     batching.triples(users, items, 3, SEED)
 
 

@@ -149,6 +149,62 @@ def test_leave_one_out_takes_the_last_two(tmp_path):
   assert len(data.train.user) == len(core) - 2 * len(last)
 
 
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("fractions", [(0.2, 0.1), (0.5, 0.5), (0.01, 0.0)])
+def test_one_cut_in_time_equals_brute_force(tmp_path, seed, fractions):
+  table = random_log(seed, rows=150)
+  data = prepare(
+    tmp_path,
+    table,
+    Protocol(
+      feedback="all",
+      k_core=2,
+      split="temporal_global",
+      test_fraction=fractions[0],
+      validation_fraction=fractions[1],
+      mask="none",
+    ),
+  )
+  rows = [tuple(row.values()) for row in table.to_pylist()]
+  while True:  # the core counts rows, not pairs
+    users = collections.Counter(u for u, _, _ in rows)
+    items = collections.Counter(i for _, i, _ in rows)
+    kept = [r for r in rows if users[r[0]] >= 2 and items[r[1]] >= 2]
+    if len(kept) == len(rows):
+      break
+    rows = kept
+  times = sorted(t for _, _, t in rows)
+  n = len(times)
+  test = max(1, math.floor(fractions[0] * n))
+  validation = math.floor(fractions[1] * (n - test))
+  validation = max(1, validation) if fractions[1] else 0
+  # A time that has a row among the last ones goes there whole.
+  cuts = [times[n - test - validation], times[n - test]]
+  parts = {"train": [], "validation": [], "test": []}
+  for user, item, time in sorted(rows, key=lambda r: (r[0], r[2], r[1])):
+    late = sum(time >= cut for cut in cuts)
+    parts[tuple(parts)[late]].append((user, item))
+  known = {user for user, _ in parts["train"]}
+  assert fractions[1] != 0.5 or known != {u for u, _, _ in rows}
+  for part, expected in parts.items():
+    assert raw_rows(data, part) == [r for r in expected if r[0] in known]
+  assert data.users["id"].tolist() == sorted(known)
+  steps = description(tmp_path / "toy")["filters"]
+  assert steps[-1]["step"] == "users with a train row"
+  assert steps[-1]["users"] == len(known)
+  assert steps[-2]["users"] == len({u for u, _, _ in rows})
+  assert data.protocol["mask"] == "none"
+
+
+def test_one_cut_in_time_needs_times_to_cut_between(tmp_path):
+  table = random_log(0)
+  table = table.set_column(2, "time", pa.array([7] * len(table)))
+  protocol = Protocol(feedback="all", k_core=0, split="temporal_global")
+  with pytest.raises(ValueError, match="train has no rows; too many rows"):
+    prepare(tmp_path, table, protocol)
+  assert not os.listdir(tmp_path)
+
+
 def test_random_split_partitions_and_depends_on_the_seed_only(tmp_path):
   table = random_log(1)
   temporal = prepare(tmp_path / "t", table, Protocol(k_core=4))
@@ -277,6 +333,8 @@ def test_two_runs_give_the_same_bytes(tmp_path):
   ("settings", "message"),
   [
     ({"feedback": "last"}, "feedback 'last'"),
+    ({"mask": "all"}, "mask 'all'"),
+    ({"mask": "none"}, "needs feedback='all'"),
     ({"split": "weekly"}, "split 'weekly'"),
     ({"k_core": -1}, "k_core is -1"),
     ({"test_fraction": 1.0}, "test_fraction is 1.0"),

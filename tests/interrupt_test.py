@@ -73,9 +73,15 @@ def test_interrupted_again_and_again(log, tmp_path):
   workdir, rng = tmp_path / "run", random.Random(0)
   checkpoints = workdir / "checkpoints"
 
-  preparing = lambda: list(workdir.glob(".data*")) or (workdir / "data").exists()
-  saving = lambda: list(checkpoints.glob("*tmp*"))
-  training = lambda: lines(workdir) >= 12
+  def preparing():
+    return list(workdir.glob(".data*")) or (workdir / "data").exists()
+
+  def saving():
+    return list(checkpoints.glob("*tmp*"))
+
+  def training():
+    return lines(workdir) >= 12
+
   for moment, delay in ((preparing, 0.01), (saving, 0.01), (training, 0.1)):
     process = start(log, workdir)
     wait_for(moment, process)

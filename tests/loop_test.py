@@ -33,7 +33,9 @@ def make_game(width=3, counter=None):
   def drift(own, everyone, batch, key):
     return jnp.sum(own * everyone["model"]), {"drift": own[0]}
 
-  init = lambda key: jax.random.normal(key, (width,))
+  def init(key):
+    return jax.random.normal(key, (width,))
+
   return {
     "model": Player(init, loss, optax.adam(0.05), average=0.9),
     "target": Player(init, drift, optax.sgd(0.01)),
@@ -69,7 +71,9 @@ def rows(workdir):
 
 
 def assert_same_state(a, b):
-  data = lambda s: jax.device_get(s.replace(key=jax.random.key_data(s.key)))
+  def data(s):
+    return jax.device_get(s.replace(key=jax.random.key_data(s.key)))
+
   jax.tree.map(np.testing.assert_array_equal, data(a), data(b))
 
 
@@ -92,7 +96,10 @@ def test_it_plays_the_steps_one_by_one(uninterrupted):
       expected, parallel.feed(batches(step, step + 1), mesh)
     )
     losses.append(float(values["model"]["loss"][0]))
-  close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5)
+
+  def close(a, b):
+    np.testing.assert_allclose(a, b, rtol=1e-5)
+
   jax.tree.map(close, state.params, expected.params)
   jax.tree.map(close, state.average, expected.average)
   assert [row["step"] for row in lines] == list(range(2, 21, 2))
@@ -205,9 +212,7 @@ def test_without_steps_the_initial_state_is_the_result(tmp_path):
   state = train(tmp_path, batches=None, schedule=Schedule())
   assert_same_state(state, init_state(make_game(), jax.random.key(SEED)))
   assert_same_state(loop.restore(make_game(), tmp_path, SEED), state)
-  assert_same_state(
-    train(tmp_path, batches=None, schedule=Schedule()), state
-  )
+  assert_same_state(train(tmp_path, batches=None, schedule=Schedule()), state)
 
 
 def test_one_compilation_serves_all_calls(tmp_path):
@@ -222,6 +227,7 @@ def test_one_compilation_serves_all_calls(tmp_path):
   assert traces[6] == traces[1]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_restore_says_what_is_wrong(tmp_path):
   with pytest.raises(FileNotFoundError, match="train first"):
     loop.restore(make_game(), tmp_path, SEED)

@@ -1,8 +1,11 @@
 """Models against their textbook formulas, in float64 numpy."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from adv_rec.data import planted
@@ -78,7 +81,8 @@ def test_popularity_counts():
 def made(num_users=5, num_items=130, **kwargs):
   model = MatrixFactorization(num_users, num_items, dim=3, **kwargs)
   empty = jnp.zeros(1, int)
-  return model, model.init(jax.random.key(0), empty, empty)["params"]
+  variables: Any = model.init(jax.random.key(0), empty, empty)
+  return model, variables["params"]
 
 
 def test_matrix_factorization_scores_pairs_and_rankings_alike():
@@ -88,7 +92,10 @@ def test_matrix_factorization_scores_pairs_and_rankings_alike():
   ranked = scores(model.scorer(params), np.arange(5))
   assert ranked.shape == (5, 130)
   np.testing.assert_allclose(pairs, ranked, rtol=1e-5)
-  expected = np.float64(params["user"])[:5] @ np.float64(params["item"])[:130].T
+  expected = (
+    np.asarray(params["user"], np.float64)[:5]
+    @ np.asarray(params["item"], np.float64)[:130].T
+  )
   np.testing.assert_allclose(ranked, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -139,7 +146,9 @@ def test_bpr_is_minus_log_sigmoid_far_out_as_well():
   expected = np.logaddexp(0.0, -difference)
   found = ranking.bpr(jnp.asarray(difference) + 1.0, jnp.ones(5))
   np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-30)
-  slopes = jax.vmap(jax.grad(ranking.bpr))(jnp.asarray(difference), jnp.zeros(5))
+  slopes = jax.vmap(jax.grad(ranking.bpr))(
+    jnp.asarray(difference), jnp.zeros(5)
+  )
   np.testing.assert_allclose(
     slopes, -1 / (1 + np.exp(difference)), rtol=1e-5, atol=1e-30
   )
@@ -153,7 +162,7 @@ def test_multinomial_sums_the_log_likelihoods_of_the_items():
     -sum(np.log(softmax[u, i]) for i in row if i < 6)
     for u, row in enumerate(items)
   ]
-  found = ranking.multinomial(jnp.asarray(logits), items)
+  found = ranking.multinomial(jnp.asarray(logits), jnp.asarray(items))
   np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
@@ -164,9 +173,9 @@ def test_full_softmax_is_the_loss_per_interaction_of_real_items():
     "items": np.array([[0, 129, 256], [7, 256, 256]]),
     "step": 0,
   }
-  game = full_softmax(model, None, 1.5, temperature=2.0, l2=0.1)
+  game = full_softmax(model, optax.identity(), 1.5, temperature=2.0, l2=0.1)
   total, metrics = game["model"].loss(params, {}, batch, jax.random.key(0))
-  user, item = (np.float64(params[name]) for name in ("user", "item"))
+  user, item = (np.asarray(params[n], np.float64) for n in ("user", "item"))
   logits = user[[3, 1]] @ item[:130].T / 2.0
   log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
   loss = -(log_p[0, 0] + log_p[0, 129] + log_p[1, 7]) / 3

@@ -1,5 +1,6 @@
 """The notebook runs from top to bottom, on a slice of the real data."""
 
+import copy
 import re
 
 import nbclient
@@ -18,7 +19,7 @@ def book():
 @pytest.fixture(scope="module")
 def outputs(book, tmp_path_factory):
   """First line of each code cell, without spaces -> its outputs."""
-  small = nbformat.from_dict(book)
+  small = copy.deepcopy(book)
   (settings,) = (
     cell
     for cell in small.cells

@@ -58,6 +58,17 @@ def test_own_log_end_to_end(tmp_path):
   assert data.items["id"][test[2]] == f"a{last}"
 
 
+def test_repeat_protocol_in_shards(tmp_path):
+  done = run(
+    tmp_path, *OWN, "--k_core=2", "--protocol=repeat", "--shards=2", "--out=d"
+  )
+  assert done.returncode == 0, done.stderr
+  data = dataset.load(tmp_path / "d")
+  assert data.protocol["split"] == "temporal_global"
+  assert data.protocol["mask"] == "none"
+  assert (tmp_path / "d" / "train-00001-of-00002.parquet").is_file()
+
+
 @pytest.mark.parametrize(
   ("arguments", "message"),
   [
@@ -67,6 +78,9 @@ def test_own_log_end_to_end(tmp_path):
     (("--path=gone.csv", "--out=d"), "no file is at gone.csv"),
     ((*OWN, "--out=sales.csv"), "sales.csv is not a directory"),
     (("--path=sales.csv", "--columns=user", "--out=d"), "not ROLE=COLUMN"),
+    ((*OWN, "--protocol=given", "--out=d"), "there are first, repeat"),
+    ((*OWN, "--master=local", "--out=d"), "--master goes with --engine=spark"),
+    ((*OWN, "--memory=lots", "--out=d"), "memory='lots' is not an amount"),
     (OWN, "say where to write: --out=DIRECTORY"),
   ],
 )

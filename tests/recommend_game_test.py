@@ -88,7 +88,7 @@ def numpy_apr(tables, batch, epsilon, weight, l2, rate):
 
 def test_apr_is_equations_6_to_8():
   settings = {"weight": 0.7, "l2": 0.05, "rate": 0.3}
-  states, metrics = play(attack=gradients.fgm(0.4), **settings)
+  states, metrics = play(5, attack=gradients.fgm(0.4), **settings)
   tables = {n: np.asarray(x, np.float64) for n, x in states[0].items()}
   batches = triples(5)
   for s, (state, values) in enumerate(zip(states[1:], metrics, strict=True)):
@@ -154,9 +154,7 @@ def test_without_an_adversary_it_is_bpr_bit_for_bit(nothing):
 
 def test_before_its_start_apr_is_bpr_bit_for_bit():
   plain, _ = play(6)
-  states, metrics = play(
-    6, attack=gradients.fgm(0.5), weight=start_at(3, 1.0)
-  )
+  states, metrics = play(6, attack=gradients.fgm(0.5), weight=start_at(3, 1.0))
   equal = [same(a, b) for a, b in zip(plain, states, strict=True)]
   assert equal == [True] * 4 + [False] * 3
   started = [m["adversarial_loss"] > 0 for m in metrics]
@@ -229,8 +227,8 @@ def plain(prepared, tmp_path_factory):
   [
     {"attack.name": "fgm", "attack.epsilon": "0"},
     {"attack.name": "fgm", "attack.weight": "0"},
-    {"attack.name": "fgm", "attack.weight": "0", "attack.start_epoch": "1"},
-    {"attack.name": "none", "attack.start_epoch": "1"},
+    {"attack.name": "fgm", "attack.weight": "0", "attack.start": "0.5"},
+    {"attack.name": "none", "attack.start": "0.5"},
   ],
 )
 def test_a_config_without_an_adversary_is_bpr(
@@ -258,15 +256,13 @@ def test_bad_settings_are_named(prepared, tmp_path):
 def test_planted_tastes_are_found(attack, prepared, tmp_path):
   """Nearly as good as knowing each user's group; popularity is far below."""
   made = config(prepared, epochs="40", checkpoint_every="40")
-  options.override(
-    made, {"attack.name": attack, "attack.start_epoch": "20"}
-  )
+  options.override(made, {"attack.name": attack, "attack.start": "0.5"})
   made.learning_rate = 0.1
   found = experiment.run(made, tmp_path / "mf", progress=False)["metrics"]
 
   floor = recommend.default_config()
   floor.update({"dataset": "", "name": "popularity"})
-  floor.experiment = "adv_rec.experiments.recommend.popularity"
+  floor.experiment = "adv_rec.experiments.baselines.popularity"
   floor.data.prepared = str(prepared)
   low = experiment.run(floor, tmp_path / "popularity")["metrics"]
   name = "test/recall@5"

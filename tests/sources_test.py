@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from adv_rec.data import dataset, interactions, locate, published, sources
@@ -80,6 +81,27 @@ def test_counts(tmp_path, name):
     assert data.items["genres"][0] == "Animation|Children's|Comedy"
     assert data.users["occupation"][0] == "technician"
     assert data.users["age"][0] == 24
+
+
+def test_repeat_purchases_of_the_retail_logs(tmp_path):
+  data = interactions.prepare(
+    sources.find("completejourney"),
+    sources.protocol("completejourney", "repeat"),
+    tmp_path / "d",
+  )
+  found = counts(tmp_path / "d")
+  assert [found[part] for part in dataset.PARTS] == [1090539, 120936, 134327]
+  assert (found["users"], found["items"]) == (2394, 19895)
+  assert found["users_without_train"] == 0
+  times = [
+    pq.read_table(tmp_path / "d" / f"{part}.parquet")["time"].to_numpy()
+    for part in dataset.PARTS
+  ]
+  assert times[0].max() < times[1].min() <= times[1].max() < times[2].min()
+  assert str(times[2].min())[:10] == "2017-11-25"
+  bought = set(zip(*(c.tolist() for c in data.train), strict=True))
+  test = set(zip(*(c.tolist() for c in data.test), strict=True))
+  assert len(test & bought) > 0.4 * len(test)
 
 
 def test_original_movielens_layout(tmp_path):

@@ -125,7 +125,7 @@ def test_same_times_of_parquet(tmp_path, spark, unit, zone):
   # From before 1970, where rounding shows.
   scale = {"s": 1, "ms": 1000, "us": 10**6, "ns": 10**9}[unit]
   seconds = rows["time"].to_numpy() - 30
-  times = pa.array(seconds * scale + (7 if scale > 1 else 0), "int64")
+  times = pa.array(seconds * scale + 500 * (unit == "ns"), "int64")
   rows = rows.set_column(2, "time", times.cast(pa.timestamp(unit, zone)))
   pq.write_table(rows, tmp_path / "log.parquet")
   columns = {name: name for name in ("user", "item", "time", "value")}

@@ -300,7 +300,10 @@ def test_row_sparse_adam_is_lazy():
   second |= {"left": first["left"] % 2, "right": first["right"] % 2}
   game = {"model": table_player(optax.adam(0.1), {"table": "ids"})}
   before, after = play(game, [first, second])[0][1:]
-  for tree in (lambda s: s.params["model"], lambda s: s.opt_state["model"][0].mu):
+  for tree in (
+    lambda s: s.params["model"],
+    lambda s: s.opt_state["model"][0].mu,
+  ):
     changed = np.any(tree(before)["table"] != tree(after)["table"], axis=1)
     assert np.flatnonzero(changed).tolist() == [1, 3]
     assert (tree(before)["dense"] != tree(after)["dense"]).all()
@@ -308,7 +311,7 @@ def test_row_sparse_adam_is_lazy():
 
 def test_row_sparse_needs_one_round_and_jit():
   player = table_player(optax.sgd(0.1), {"table": "ids"})
-  with pytest.raises(ValueError, match="'model'.*row-sparse"):
+  with pytest.raises(ValueError, match=r"'model'.*row-sparse"):
     make_step({"model": player._replace(updates=2)})
   with pytest.raises(ValueError, match="row-sparse"):
     make_step({"model": player, "other": player._replace(updates=2)})

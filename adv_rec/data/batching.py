@@ -153,9 +153,7 @@ def histories(
   return epoch_rows
 
 
-def padded_lists(
-  indptr: np.ndarray, items: np.ndarray, pad: int
-) -> np.ndarray:
+def padded_lists(indptr: np.ndarray, items: np.ndarray, pad: int) -> np.ndarray:
   """Lists of different lengths as one array, filled up on the right.
 
   Args:

@@ -218,9 +218,9 @@ def load(directory: Path, shards: Collection[int] | None = None) -> Dataset:
     stem: read_checked(directory, f"{stem}.parquet", description)
     for stem in (*train, "validation", "test", "users", "items")
   }
-  parts = {"train": _merged([_pairs(tables[stem]) for stem in train])}
+  parts = {"train": _merged([pairs(tables[stem]) for stem in train])}
   for part in ("validation", "test"):
-    parts[part] = _pairs(tables[part])
+    parts[part] = pairs(tables[part])
     if shards is not None:
       chosen = np.isin(parts[part].user % total, list(shards))
       parts[part] = Pairs(*(column[chosen] for column in parts[part]))
@@ -277,7 +277,8 @@ def _merged(shards: list[Pairs]) -> Pairs:
   return Pairs(user[order], item[order])
 
 
-def _pairs(table: pa.Table) -> Pairs:
+def pairs(table: pa.Table) -> Pairs:
+  """The codes in a table of interactions."""
   return Pairs(table["user"].to_numpy(), table["item"].to_numpy())
 
 

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -100,8 +101,8 @@ class Spark:
       # rounded as DuckDB does.
       if pa.types.is_timestamp(field.type) and kinds[field.name] == "bigint":
         kind = "timestamp" if field.type.tz else "timestamp_ntz"
-        nano = f"({column} + 500)"
-        micro = f"({nano} - pmod({nano}, 1000L)) div 1000L"
+        below, above = f"(500L - {column})", f"({column} + 500L)"
+        micro = f"if({column} < 0, -({below} div 1000L), {above} div 1000L)"
         column = f"cast(timestamp_micros({micro}) as {kind}) {column}"
       columns.append(column)
     return self._view(frame.selectExpr(*columns))
@@ -197,10 +198,19 @@ Start = Callable[[], contextlib.AbstractContextManager[Engine]]
 
 
 @contextlib.contextmanager
-def duckdb() -> Iterator[DuckDB]:
-  """DuckDB, for the time of a `with` block."""
+def duckdb(memory: str = "") -> Iterator[DuckDB]:
+  """DuckDB, for the time of a `with` block.
+
+  Args:
+    memory: what it may use, as "4g", before it spills to $TMPDIR; by default
+      most of the machine's. Arrow tables of the result come on top.
+
+  Raises:
+    ValueError: `memory` is not an amount.
+  """
+  limit = {"memory_limit": _amount(memory)} if memory else {}
   with tempfile.TemporaryDirectory() as spill:
-    con = ibis.duckdb.connect(temp_directory=spill)
+    con = ibis.duckdb.connect(temp_directory=spill, **limit)
     try:
       yield DuckDB(con)
     finally:
@@ -208,28 +218,35 @@ def duckdb() -> Iterator[DuckDB]:
 
 
 @contextlib.contextmanager
-def spark(master: str = "local[*]") -> Iterator[Spark]:
-  """Spark, for the time of a `with` block.
-
-  Memory is set where Spark looks for it: SPARK_DRIVER_MEMORY=8g, or
-  spark-defaults.conf. Intermediate rows go to $TMPDIR.
+def spark(master: str = "local[*]", memory: str = "") -> Iterator[Spark]:
+  """Spark, for the time of a `with` block; intermediate rows go to $TMPDIR.
 
   Args:
     master: where it runs: "local[2]" for two cores of this machine, or the
       address of a cluster.
+    memory: what Java may use here, as "4g"; by default what Spark's own
+      settings say, usually 1g. Workers of a cluster have their own settings.
 
   Raises:
-    ValueError: pyspark or Java is missing, or Spark does not start.
+    ValueError: pyspark or Java is missing, Spark does not start, or `memory`
+      is not an amount.
   """
+  limit = {"spark.driver.memory": _amount(memory)} if memory else {}
   with tempfile.TemporaryDirectory() as folder:
-    session = _session(master, folder)
+    session = _session(master, folder, limit)
     try:
       yield Spark(session, pathlib.Path(folder))
     finally:
       session.stop()
 
 
-def _session(master: str, folder: str) -> Any:
+def _amount(memory: str) -> str:
+  if not re.fullmatch(r"[1-9][0-9]*[mg]", memory):
+    raise ValueError(f"memory={memory!r} is not an amount; write 4g or 500m")
+  return memory
+
+
+def _session(master: str, folder: str, settings: dict[str, str]) -> Any:
   try:
     import pyspark.sql
   except ImportError as error:
@@ -247,7 +264,7 @@ def _session(master: str, folder: str) -> Any:
   logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL + 1)
   quiet = pathlib.Path(folder, "log4j2.properties")
   quiet.write_text(_QUIET)
-  settings = {
+  settings = settings | {
     "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={quiet}",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",

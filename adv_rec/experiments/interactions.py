@@ -26,22 +26,33 @@ FITS = ("train", "train+validation")
 
 def data_config() -> dict[str, Any]:
   """The options "data" of a config; None means the dataset's own default."""
+  protocol = {
+    field.name: type(0.0 if field.default is None else field.default)
+    for field in dataclasses.fields(interactions.Protocol)
+  }
   return {
     "prepared": "",  # a directory that scripts/prepare_data.py wrote
     "path": "",  # own log (CSV, Parquet, glob), or the dataset's folder
     "columns": "user=user,item=item,time=time",  # of an own log
     "protocol": "",  # a named one, such as "repeat": see sources.protocols
-    **{field.name: None for field in dataclasses.fields(interactions.Protocol)},
+    "shards": 0,  # files of the train part, to train from; 0: from memory
+    "lanes": 8,  # shards in memory at a time, at most
+    "evaluate_shards": 0,  # shards whose users are evaluated; 0: all
+    **{name: options.unset(kind) for name, kind in protocol.items()},
   }
 
 
-def open_dataset(config: Config, workdir: pathlib.Path) -> Dataset:
+def open_dataset(
+  config: Config, workdir: pathlib.Path, streams: bool = False
+) -> Dataset:
   """The prepared data of a workdir, made on the first call.
 
   Args:
     config: with "dataset" and "data", see `data_config`. An own log is
       config.data.path together with an empty config.dataset.
     workdir: gets the directory data/, so that it needs nothing else later.
+    streams: whether the caller trains from the shards on disk, so that with
+      config.data.evaluate_shards only the users of these need be in memory.
 
   Raises:
     ValueError: bad data, or a bad option that all recommenders share.
@@ -54,13 +65,19 @@ def open_dataset(config: Config, workdir: pathlib.Path) -> Dataset:
     if (directory / "dataset.json").exists():
       return
     if config.data.prepared:
-      prepared.load(config.data.prepared)  # refuses what is not whole
+      # Refuses what is not whole; shards are checked when they are read.
+      sharded = prepared.describe(config.data.prepared)["shards"]
+      prepared.load(config.data.prepared, shards=() if sharded else None)
       _copy(pathlib.Path(config.data.prepared), directory)
     else:
       source, protocol = describe(config.dataset, config.data)
-      interactions.prepare(source, protocol, directory)
+      interactions.prepare(
+        source, protocol, directory, shards=config.data.shards
+      )
 
   parallel.on_one_process(make)
+  if streams and config.data.shards and config.data.evaluate_shards:
+    return prepared.load(directory, range(config.data.evaluate_shards))
   return prepared.load(directory)
 
 
@@ -69,10 +86,15 @@ def describe(
 ) -> tuple[interactions.Source, interactions.Protocol]:
   """Source and protocol that the options ask for."""
   asked = {
-    field.name: _typed(field, data[field.name])
+    field.name: data[field.name]
     for field in dataclasses.fields(interactions.Protocol)
     if data[field.name] is not None
   }
+  if name in sources.NAMES and pathlib.Path(data.path).is_file():
+    raise ValueError(
+      f"config option data.path={data.path} is a file, where dataset={name}"
+      " has a folder; for a log of your own leave the dataset empty: dataset="
+    )
   if name:
     source = sources.find(name, data.path or None)
   elif data.path:
@@ -90,6 +112,9 @@ def describe(
 def _check(config: Config) -> None:
   options.one_of(FITS, config, "fit")
   options.at_least(0, config, "seed")
+  options.at_least(0, config, "data.shards")
+  options.at_least(1, config, "data.lanes")
+  options.at_least(0, config, "data.evaluate_shards")
   options.at_least(1, config, "evaluation.user_block")
   ks, sizes = config.evaluation.ks, config.evaluation.robustness
   if not ks or not all(type(k) is int and k >= 1 for k in ks):
@@ -102,12 +127,6 @@ def _check(config: Config) -> None:
       f"config option evaluation.robustness={tuple(sizes)}: write sizes in"
       " median row norms, as in (0.25,0.5), or () for no curve"
     )
-
-
-def _typed(field: dataclasses.Field, value: Any) -> Any:
-  """An option of the protocol, whose config default says nothing of types."""
-  default = 0.0 if field.default is None else field.default
-  return options.convert(f"data.{field.name}", str(value), default)
 
 
 def _roles(columns: str) -> dict[str, str]:
@@ -156,6 +175,8 @@ def description(dataset: Dataset, fit: str) -> dict[str, Any]:
       "ties": "count against",
     },
     "fingerprint": dataset.fingerprint,
+    # The counts above are then those of the users in memory.
+    **({"partial": True} if dataset.partial else {}),
   }
 
 

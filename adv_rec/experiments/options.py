@@ -54,13 +54,21 @@ def override(config: Config, options: dict[str, str]) -> Config:
   known = dict(_leaves(config))
   for name, text in options.items():
     if name not in known:
-      close = difflib.get_close_matches(name, known, 1)
+      close = [option for option in known if option.endswith(f".{name}")]
+      close = close or difflib.get_close_matches(name, known, 1)
       hint = f"did you mean {close[0]}?" if close else f"it has {sorted(known)}"
       raise ValueError(f"the config has no option {name!r}; {hint}")
     *groups, leaf = name.split(".")
     group = functools.reduce(getattr, groups, config)
-    group[leaf] = convert(name, text, known[name])
+    kind = group.get_type(leaf)
+    old = kind() if known[name] is None else known[name]
+    group[leaf] = _convert(name, text, old)
   return config
+
+
+def unset(kind: type) -> Any:
+  """A value for a config that is None and takes options of one type only."""
+  return ml_collections.config_dict.placeholder(kind)
 
 
 def check_finite(config: Config) -> None:
@@ -108,12 +116,7 @@ def _leaves(config: Config, prefix: str = ""):
       yield f"{prefix}{name}", value
 
 
-def convert(name: str, text: str, old: Any) -> Any:
-  """The value that a text means where `old` stood; any type for None.
-
-  Raises:
-    ValueError: the text means a value of another type.
-  """
+def _convert(name: str, text: str, old: Any) -> Any:
   if isinstance(old, str):
     return text
   try:

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 
 from adv_rec.attacks import gradients
-from adv_rec.data import batching
+from adv_rec.data import batching, shards
 from adv_rec.data.dataset import Dataset
 from adv_rec.experiments import attacks, interactions, options
 from adv_rec.experiments.experiment import Experiment
@@ -19,6 +19,8 @@ from adv_rec.games.supervised import Schedule as StepSchedule
 from adv_rec.games.supervised import start_at
 from adv_rec.models.recommenders import MatrixFactorization, padded
 from adv_rec.training.loop import Schedule
+
+_STREAMED_STEPS = 256  # of one call, when training from shards
 
 
 def default_config() -> Config:
@@ -33,7 +35,7 @@ def default_config() -> Config:
       "data": interactions.data_config(),
       "fit": "train",  # or "train+validation", to report on test
       "evaluation": {
-        "ks": (5, 10, 20, 50),
+        "ks": (5, 10, 20),
         "user_block": 256,
         "robustness": (),  # sizes in median row norms; empty: no curve
       },
@@ -53,7 +55,7 @@ def matrix_factorization_config() -> Config:
       "learning_rate": 0.03,
       "batch_size": 4096,
       "epochs": 40,
-      "evaluate_every": 5,  # epochs
+      "evaluate_every": 5,  # epochs; 0: only at the end
       "checkpoint_every": 5,  # epochs
       "row_sparse": False,  # for tables too large for dense gradients
       "attack": {
@@ -62,7 +64,7 @@ def matrix_factorization_config() -> Config:
         "epsilon": 0.25,
         "relative": False,  # epsilon in median row norms
         "weight": 1.0,
-        "start_epoch": 0.0,  # plain BPR before
+        "start": 0.0,  # share of the epochs before it, plain
         "whole_rows": True,  # move a row once, or each occurrence of it
         "steps": 3,  # of pgd and vat
         "norm": "l2",  # of pgd and random
@@ -75,24 +77,24 @@ def matrix_factorization_config() -> Config:
 def matrix_factorization(config: Config, workdir: pathlib.Path) -> Experiment:
   """BPR-MF, and APR where the config has an attack."""
   check_factorization(config)
-  data = interactions.open_dataset(config, workdir)
-  fitted = interactions.fitted(data, config.fit)
+  data = interactions.open_dataset(config, workdir, streams=True)
+  batches, rows = _triples(config, data, workdir)
   model = make_factorization(config, data)
-  steps_per_epoch = max(len(fitted.user) // config.batch_size, 1)
+  steps_per_epoch = max(rows // config.batch_size, 1)
+  dispatch = steps_per_epoch
+  if config.data.shards:  # an epoch of batches is too much for memory
+    dispatch = min(dispatch, _STREAMED_STEPS)
+    steps_per_epoch -= steps_per_epoch % dispatch
   game = games.matrix_factorization(
     model,
     make_optimizer(config),
     l2=config.l2,
     attack=make_attack(config.attack),
-    weight=make_weight(config.attack, steps_per_epoch),
+    weight=make_weight(config.attack, config.epochs * steps_per_epoch),
     whole_rows=config.attack.whole_rows,
     row_sparse=config.row_sparse,
     consistency=config.attack.form == "consistency",
   )
-  epoch_rows = batching.triples(
-    fitted.user, fitted.item, data.num_items, config.seed
-  )
-  batches = batching.stream(epoch_rows, len(fitted.user), config.batch_size)
   if config.row_sparse:
     batches = batching.with_local_rows(
       batches,
@@ -107,9 +109,28 @@ def matrix_factorization(config: Config, workdir: pathlib.Path) -> Experiment:
     game,
     model.scorer,
     batches,
-    make_schedule(config, steps_per_epoch),
+    make_schedule(config, steps_per_epoch)._replace(dispatch=dispatch),
     tables=("user", "item"),
   )
+
+
+def _triples(
+  config: Config, data: Dataset, workdir: pathlib.Path
+) -> tuple[batching.Batches, int]:
+  """Batches for BPR, from memory or from shards; and the rows of an epoch."""
+  if config.data.shards:
+    opened = shards.open_shards(workdir / "data", config.fit.split("+"))
+    lanes = min(config.data.lanes, len(opened.rows))
+    batches = shards.triples(
+      opened, data.num_items, config.batch_size, config.seed, lanes
+    )
+    return batches, sum(opened.rows)
+  fitted = interactions.fitted(data, config.fit)
+  epoch_rows = batching.triples(
+    fitted.user, fitted.item, data.num_items, config.seed
+  )
+  rows = len(fitted.user)
+  return batching.stream(epoch_rows, rows, config.batch_size), rows
 
 
 def full_softmax_config() -> Config:
@@ -141,7 +162,7 @@ def full_softmax(config: Config, workdir: pathlib.Path) -> Experiment:
     temperature=config.temperature,
     l2=config.l2,
     attack=make_attack(config.attack),
-    weight=make_weight(config.attack, steps_per_epoch),
+    weight=make_weight(config.attack, config.epochs * steps_per_epoch),
     consistency=config.attack.form == "consistency",
   )
   epoch_rows = batching.histories(
@@ -168,10 +189,15 @@ def make_schedule(config: Config, steps_per_epoch: int) -> Schedule:
   )
 
 
-def make_weight(config: Config, steps_per_epoch: int) -> float | StepSchedule:
-  """The weight of the adversarial term, from start_epoch on."""
-  if config.weight and config.start_epoch:
-    return start_at(round(config.start_epoch * steps_per_epoch), config.weight)
+def make_weight(config: Config, steps: int) -> float | StepSchedule:
+  """The weight of the adversarial term: zero for a first share of the steps.
+
+  Args:
+    config: the options "attack".
+    steps: of the whole run.
+  """
+  if config.weight and config.start:
+    return start_at(round(config.start * steps), config.weight)
   return config.weight
 
 
@@ -217,16 +243,15 @@ def make_optimizer(
 def check_training(config: Config) -> None:
   """Refuses bad options before the data is prepared, which takes longer."""
   options.at_least(
-    1,
-    config,
-    "batch_size",
-    "epochs",
-    "evaluate_every",
-    "checkpoint_every",
-    "attack.steps",
+    1, config, "batch_size", "epochs", "checkpoint_every", "attack.steps"
   )
   options.at_least(
-    0, config, "attack.epsilon", "attack.weight", "attack.start_epoch"
+    0,
+    config,
+    "evaluate_every",
+    "attack.epsilon",
+    "attack.weight",
+    "attack.start",
   )
   options.above_zero(config, "learning_rate")
   options.one_of(("adagrad", "adam", "sgd"), config, "optimizer")

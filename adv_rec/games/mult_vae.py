@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -48,12 +50,13 @@ def mult_vae(
 
   def forward(params, key, rows):
     dropout, latent = jax.random.split(key)
-    return model.apply(
+    outputs: Any = model.apply(
       {"params": params},
       rows,
       train=True,
       rngs={"dropout": dropout, "latent": latent},
     )
+    return outputs
 
   def objective(params, batch, key, rows):
     logits, mean, log_variance = forward(params, key, rows)
@@ -77,5 +80,5 @@ def mult_vae(
 
 
 def anneal(weight: float, steps: int) -> Schedule:
-  """From 0 up to `weight` along a line of `steps` steps, then constant."""
-  return optax.linear_schedule(0.0, weight, max(steps, 1))
+  """Up to `weight` along a line of `steps` steps, then constant."""
+  return lambda step: weight * jnp.minimum(1.0, (step + 1) / max(steps, 1))

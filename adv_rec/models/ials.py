@@ -2,7 +2,7 @@
 
 Hu, Koren & Volinsky 2008, "Collaborative Filtering for Implicit Feedback
 Datasets", in the form of Rendle et al. 2022, "Revisiting the Performance of
-iALS on Item Recommendation Benchmarks" (arXiv:2110.14037), eq. 3:
+iALS on Item Recommendation Benchmarks" (arXiv:2110.14037):
 
   L(W, H) = sum over observed (u, i) of (w_u . h_i - 1)^2
     + alpha0 * sum over all u, i of (w_u . h_i)^2
@@ -81,7 +81,7 @@ def ials(
       raise ValueError(f"ials needs {name} >= 1, got {number}; try 32")
   user, item = _alternate(
     sparse_rows(users, items, shape, dim * dim),
-    sparse_rows(items, users, shape[::-1], dim * dim),
+    sparse_rows(items, users, (shape[1], shape[0]), dim * dim),
     0.1 / dim**0.5 * jax.random.normal(key, (shape[1], dim)),
     shape[0],
     epochs,
@@ -115,8 +115,9 @@ def solve(
     everywhere = weight * fixed.T @ fixed
     padded = jnp.concatenate([fixed, jnp.zeros((1, dim), fixed.dtype)])
 
-    # Blocks one after the other: batched Cholesky factorisations that run at
-    # the same time can block each other for ever on the CPU (JAX 0.10.2).
+    # `lax.map` runs one block after the other. It must: batched Cholesky
+    # factorisations that run at the same time can wait for each other for ever
+    # on the CPU, as each holds a thread of the pool it needs (jaxlib 0.10.2).
     def solve_block(block):
       rows, columns, owner = block
       known = padded[columns]

@@ -25,7 +25,7 @@ def item_knn(
 
   Sarwar et al. 2001, "Item-based collaborative filtering recommendation
   algorithms", for a binary matrix X; the shrinkage as in Ferrari Dacrema et
-  al. 2019 (arXiv:1907.06902), section 3.1:
+  al. 2019 (arXiv:1907.06902):
 
     s_ij = <x_i, x_j> / (|x_i| |x_j| + shrink),  s_ii = 0
     score_ui = sum of s_ij over the neighbours j of i that u has

@@ -12,7 +12,7 @@ from adv_rec.models.sparse import PIECE, product, sparse_rows
 from adv_rec.types import Params
 
 _MARGIN = 10  # columns sketched beyond twice the factors
-_PASSES = 8  # power iterations
+_PASSES = 10  # power iterations
 
 
 def pure_svd(
@@ -23,16 +23,16 @@ def pure_svd(
   dim: int,
   key: jax.Array,
 ) -> Params:
-  """Scores X V V' (Cremonesi et al. 2010, "Performance of recommender
+  """Scores X V V', with V the first D right singular vectors of X.
 
-  algorithms on top-n recommendation tasks", eq. 8), with V the first D right
-  singular vectors of the binary matrix X. A cell met several times counts
-  once.
+  Cremonesi, Koren & Turrin 2010, "Performance of recommender algorithms on
+  top-n recommendation tasks", for a binary matrix X: a cell met several times
+  counts once.
 
   V comes from a randomised subspace iteration (Halko, Martinsson & Tropp
-  2011, arXiv:0909.4061, algorithms 4.4 and 5.1) with twice as many columns as
-  factors, so that the error of the last factor shrinks by the ratio
-  (sigma_2D / sigma_D)^2 a pass. X is never dense: memory holds a few arrays
+  2011, arXiv:0909.4061, algorithm 4.4) with twice as many columns as
+  factors: a pass shrinks the error of the last factor by about
+  (sigma_2D / sigma_D)^2. X is never dense: memory holds a few arrays
   of 2D floats a user and an item.
 
   Args:
@@ -54,11 +54,11 @@ def pure_svd(
       f"pure_svd needs dim between 1 and {min(shape)}, the smaller number of"
       f" users and items; got {dim}"
     )
-  sketch = min(2 * dim + _MARGIN, *shape)
+  sketch = min(2 * dim + _MARGIN, min(shape))
   start = jax.random.normal(key, (shape[1], sketch))
   user, item = _decompose(
     sparse_rows(users, items, shape, PIECE * sketch),
-    sparse_rows(items, users, shape[::-1], PIECE * sketch),
+    sparse_rows(items, users, (shape[1], shape[0]), PIECE * sketch),
     start,
     shape[0],
     dim,
@@ -71,8 +71,8 @@ def _decompose(by_user, by_item, start, n_users, dim):
   """(X V [U, D], V [I, D]) from a random [I, S], S >= D."""
 
   def better(_, basis):
-    left, _ = jnp.linalg.qr(product(by_user, basis, n_users))
-    return jnp.linalg.qr(product(by_item, left, len(start)))[0]
+    forth = product(by_user, basis, n_users)
+    return jnp.linalg.qr(product(by_item, forth, len(start)))[0]
 
   with jax.default_matmul_precision("highest"):
     basis = jax.lax.fori_loop(0, _PASSES, better, jnp.linalg.qr(start)[0])

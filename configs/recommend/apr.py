@@ -16,8 +16,5 @@ def get_config(arg: str = ""):
   config.name = "apr"
   config.title = "APR"
   config.attack.name = "fgm"
-  given = options.parse(arg)
-  options.override(config, given)
-  if "attack.start_epoch" not in given:
-    config.attack.start_epoch = config.epochs / 2
-  return config
+  config.attack.start = 0.5
+  return options.override(config, options.parse(arg))

@@ -19,5 +19,5 @@ def get_config(arg: str = ""):
   config.name = "ease"
   config.title = "EASE"
   config.experiment = "adv_rec.experiments.baselines.ease"
-  config.l2 = L2.get(given.get("dataset", config.dataset), 500.0)
+  config.l2 = L2.get(given.get("dataset", str(config.dataset)), 500.0)
   return options.override(config, given)

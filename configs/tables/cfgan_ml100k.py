@@ -61,5 +61,10 @@ def get_table():
         "config": "configs/recommend/apr.py",
         "options": _DATA,
       },
+      {
+        "method": "Mult-VAE",
+        "config": "configs/recommend/mult_vae.py",
+        "options": _DATA,
+      },
     ],
   }

@@ -70,5 +70,10 @@ def get_table():
         "config": "configs/recommend/lightgcn.py",
         "options": _DATA,
       },
+      {
+        "method": "Mult-VAE",
+        "config": "configs/recommend/mult_vae.py",
+        "options": _DATA,
+      },
     ],
   }

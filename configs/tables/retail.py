@@ -60,5 +60,15 @@ def get_table():
         "config": "configs/recommend/apr.py",
         "options": f"{_DATA},{_CURVE}",
       },
+      {
+        "method": "Mult-VAE",
+        "config": "configs/recommend/mult_vae.py",
+        "options": _DATA,
+      },
+      {
+        "method": "SASRec",
+        "config": "configs/recommend/sasrec.py",
+        "options": _DATA,
+      },
     ],
   }

@@ -46,5 +46,10 @@ def get_table():
         "config": "configs/recommend/apr.py",
         "options": f"{_DATA},{_CURVE}",
       },
+      {
+        "method": "SASRec",
+        "config": "configs/recommend/sasrec.py",
+        "options": _DATA,
+      },
     ],
   }

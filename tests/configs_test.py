@@ -1,0 +1,101 @@
+"""Every config builds on small data and plays a step; every table's runs do."""
+
+import pathlib
+import re
+
+import jax
+import numpy as np
+import pytest
+
+from adv_rec.experiments import experiment, options, reproduce
+from adv_rec.training import loop, parallel
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+FILES = sorted(path.relative_to(ROOT) for path in ROOT.glob("configs/**/*.py"))
+TABLES = [path for path in FILES if path.parts[1] == "tables"]
+CONFIGS = [path for path in FILES if path not in TABLES]
+
+# What makes a run small, where a config has the option.
+SMALL = {
+  "batch_size": 32,
+  "epochs": 1,
+  "model.dim": 4,
+  "model.length": 8,
+  "model.hidden": 16,
+  "model.latent": 4,
+}
+
+
+def load(path, prepared=None, **changes):
+  config = options.load(ROOT / path)
+  if prepared:
+    changes |= {"dataset": "", "data.prepared": str(prepared)}
+  present = dict(options._leaves(config))
+  changes |= {n: str(v) for n, v in SMALL.items() if n in present}
+  arg = ",".join(f"{name}={value}" for name, value in changes.items())
+  return options.load(ROOT / path, arg)
+
+
+def docstring(path):
+  return (ROOT / path).read_text().split('"""')[1]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=str)
+def test_a_config_builds_and_plays_a_step(path, prepared, tmp_path):
+  config = load(path, prepared)
+  built = experiment.build(config, tmp_path)
+  mesh = parallel.make_mesh(1, jax.devices()[:1])
+  state = loop.train(
+    built.game,
+    built.batches,
+    loop.Schedule(steps=min(built.schedule.steps, 1)),
+    tmp_path,
+    config.seed,
+    mesh=mesh,
+    progress=False,
+  )
+  leaves = jax.tree.leaves(jax.device_get(state.params))
+  assert all(np.isfinite(x).all() for x in leaves)
+  if built.schedule.steps:
+    assert state.step == 1
+    before = loop.init_state(built.game, jax.random.key(config.seed)).params
+    for player in built.game:
+      old, new = (jax.tree.leaves(p[player]) for p in (before, state.params))
+      changed = [np.any(a != b) for a, b in zip(old, new, strict=True)]
+      assert any(changed), f"the step left {player} as it was"
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=str)
+def test_a_config_says_how_to_run_it(path):
+  commands = [
+    line.split() for line in docstring(path).splitlines() if "train.py" in line
+  ]
+  assert commands
+  for python, script, config, workdir in commands:
+    assert (python, script) == ("python", "scripts/train.py")
+    file, _, arg = config.removeprefix("--config=").partition(":")
+    assert pathlib.Path(file) == path
+    options.load(ROOT / file, arg)  # its options exist
+    assert re.fullmatch(r"--workdir=/tmp/\w+", workdir)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=str)
+def test_a_config_is_complete(path):
+  config = options.load(ROOT / path)
+  assert config.name and config.title
+  assert config.name == path.stem
+  assert options.load(ROOT / path, "seed=7").seed == 7
+  with pytest.raises(ValueError, match="no option 'sed'; did you mean seed"):
+    options.load(ROOT / path, "sed=7")
+
+
+@pytest.mark.parametrize("path", TABLES, ids=str)
+def test_a_table_is_made_of_configs_with_options_that_exist(path):
+  assert f"--table={path.stem}" in docstring(path)
+  table = reproduce.load(ROOT / path)
+  for run in table["runs"]:
+    assert pathlib.Path(run["config"]) in CONFIGS
+    config = options.load(ROOT / run["config"], run.get("options", ""))
+    # What a table reports is computed.
+    for metric in table["metrics"]:
+      assert int(metric.split("@")[1]) in config.evaluation.ks

@@ -1,0 +1,40 @@
+"""Repeat purchases: what was bought before may be recommended again."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from adv_rec.data import planted
+from adv_rec.data.dataset import Pairs
+from adv_rec.experiments import interactions, recommend
+from adv_rec.types import Scorer
+
+
+def bought_before(data, mask):
+  """nDCG@10 of each user's train items first, where test repeats them."""
+  data = dataclasses.replace(
+    data, test=Pairs(*data.train), protocol={"mask": mask}
+  )
+  history = np.zeros((data.num_users, data.num_items), np.float32)
+  history[data.train.user, data.train.item] = 1
+  table = jnp.asarray(history)
+  scorer = Scorer(
+    jax.tree_util.Partial(lambda table, users: table[users], table),
+    jnp.eye(data.num_items),
+  )
+  config = recommend.default_config().evaluation
+  evaluator = interactions.Evaluator(data, config, "test", "train")
+  return evaluator.accuracy(scorer)["ndcg@10"]
+
+
+def test_mask_none_lets_the_history_be_hit():
+  data = planted.dataset()
+  assert bought_before(data, "none") == 1.0
+  assert bought_before(data, "history") == 0.0
+  described = interactions.description(
+    dataclasses.replace(data, protocol={"mask": "none"}), "train"
+  )
+  assert described["protocol"]["mask"] == "none"
+  assert described["protocol"]["candidates"] == "all items"
