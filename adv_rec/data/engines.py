@@ -221,6 +221,8 @@ def duckdb(memory: str = "") -> Iterator[DuckDB]:
 def spark(master: str = "local[*]", memory: str = "") -> Iterator[Spark]:
   """Spark, for the time of a `with` block; intermediate rows go to $TMPDIR.
 
+  A session that is there already is used as it is, and left running.
+
   Args:
     master: where it runs: "local[2]" for two cores of this machine, or the
       address of a cluster.
@@ -233,11 +235,12 @@ def spark(master: str = "local[*]", memory: str = "") -> Iterator[Spark]:
   """
   limit = {"spark.driver.memory": _amount(memory)} if memory else {}
   with tempfile.TemporaryDirectory() as folder:
-    session = _session(master, folder, limit)
+    session, ours = _session(master, folder, limit)
     try:
       yield Spark(session, pathlib.Path(folder))
     finally:
-      session.stop()
+      if ours:
+        session.stop()
 
 
 def _amount(memory: str) -> str:
@@ -246,7 +249,10 @@ def _amount(memory: str) -> str:
   return memory
 
 
-def _session(master: str, folder: str, settings: dict[str, str]) -> Any:
+def _session(
+  master: str, folder: str, settings: dict[str, str]
+) -> tuple[Any, bool]:
+  """A Spark session, and whether it was started here."""
   try:
     import pyspark.sql
   except ImportError as error:
@@ -282,7 +288,8 @@ def _session(master: str, folder: str, settings: dict[str, str]) -> Any:
   for name, value in settings.items():
     builder = builder.config(name, value)
   try:
-    return builder.getOrCreate()
+    ours = pyspark.sql.SparkSession.getActiveSession() is None
+    return builder.getOrCreate(), ours
   except Exception as error:  # of Python, of the gateway, or of Java
     text = " ".join(str(error).split())[:200]
     raise ValueError(

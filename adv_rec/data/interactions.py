@@ -93,6 +93,7 @@ def prepare(
       for role, features in (("user", source.users), ("item", source.items))
     )
     coded = codes.coded(running, log, users, items)
+    running.drop(log)
     counts = writer.write(
       directory,
       source.name,
@@ -251,9 +252,12 @@ def _split(
   else:
     table = log
   table = engine.materialise(table)
+  if protocol.split != "given":
+    engine.drop(log)
   if protocol.split == "temporal_global":
     _check_parts_have_rows(source, protocol, table)
-    table = engine.materialise(steps.of_train_users(table))
+    divided, table = table, engine.materialise(steps.of_train_users(table))
+    engine.drop(divided)
     record("users with a train row", table)
   _check_split(source, protocol, table)
   return table

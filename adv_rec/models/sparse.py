@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import NamedTuple
 
 import jax
@@ -85,9 +84,7 @@ def product(matrix: SparseRows, table: jax.Array, n_rows: int) -> jax.Array:
 
   def one_block(block):
     rows, columns, owner = block
-    # A sum of gathers is three times as fast as a gather that is summed.
-    sums = functools.reduce(jnp.add, (padded[c] for c in columns.T))
-    return sum_by_row(sums, owner, len(rows))
+    return sum_by_row(jnp.sum(padded[columns], axis=1), owner, len(rows))
 
   sums = jax.lax.map(one_block, matrix)
   result = jnp.zeros((n_rows, table.shape[1]), table.dtype)

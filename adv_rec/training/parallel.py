@@ -28,7 +28,7 @@ MIN_SHARDED_ROWS = 1 << 16
 
 
 def make_mesh(
-  model: int = 1, devices: Sequence[jax.Device] | None = None
+  model: int = 1, devices: Sequence[Any] | None = None
 ) -> Mesh:
   """Devices in two axes: `model` of them along "model", the rest "data".
 
