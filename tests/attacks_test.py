@@ -32,8 +32,8 @@ def draw(seed, *shape):
 
 def linear(weights):
   """A linear objective of a tree of arrays."""
-  return lambda inputs: sum(
-    jax.tree.leaves(jax.tree.map(lambda w, x: jnp.sum(w * x), weights, inputs))
+  return lambda inputs: jax.tree.reduce(
+    jnp.add, jax.tree.map(lambda w, x: jnp.sum(w * x), weights, inputs)
   )
 
 

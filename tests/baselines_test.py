@@ -183,7 +183,7 @@ def test_ials_refuses(changes, message):
 
 
 @pytest.mark.parametrize("shape", [(37, 23), (20, 70)])
-@pytest.mark.parametrize("dim", [1, 4, 20])
+@pytest.mark.parametrize("dim", [1, 18])
 def test_pure_svd_is_the_truncated_svd(shape, dim):
   users, items = random_pairs(shape)
   x = dense(users, items, shape)
@@ -193,7 +193,7 @@ def test_pure_svd_is_the_truncated_svd(shape, dim):
   got = params["user"] @ params["item"].T
   np.testing.assert_allclose(got, best, atol=2e-4)
   np.testing.assert_allclose(
-    np.linalg.norm(params["user"], axis=0), s[:dim], rtol=1e-4
+    np.linalg.norm(params["user"], axis=0), s[:dim], rtol=1e-4, atol=1e-5
   )
   gram = params["item"].T @ params["item"]
   np.testing.assert_allclose(gram, np.eye(dim), atol=1e-5)

@@ -27,9 +27,7 @@ Run = Callable[[State, Batch], tuple[State, Metrics]]
 MIN_SHARDED_ROWS = 1 << 16
 
 
-def make_mesh(
-  model: int = 1, devices: Sequence[Any] | None = None
-) -> Mesh:
+def make_mesh(model: int = 1, devices: Sequence[Any] | None = None) -> Mesh:
   """Devices in two axes: `model` of them along "model", the rest "data".
 
   Args:
