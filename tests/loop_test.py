@@ -228,6 +228,14 @@ def test_one_compilation_serves_all_calls(tmp_path):
   assert traces[6] == traces[1]
 
 
+@pytest.fixture
+def collected():
+  """What Orbax's abandoned reads complain of is not left to later tests."""
+  yield
+  gc.collect()
+
+
+@pytest.mark.usefixtures("collected")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_restore_says_what_is_wrong(tmp_path):
   with pytest.raises(FileNotFoundError, match="train first"):
@@ -239,7 +247,6 @@ def test_restore_says_what_is_wrong(tmp_path):
   other_player = {"someone": make_game()["model"]}
   with pytest.raises(ValueError, match="does not fit this config"):
     loop.restore(other_player, tmp_path, SEED)
-  gc.collect()  # Orbax's abandoned reads complain here, not in a later test
 
 
 def test_only_the_newest_checkpoints_are_kept(tmp_path):

@@ -15,7 +15,7 @@ from adv_rec.data import batching, writer
 from adv_rec.experiments import experiment, neural, options
 from adv_rec.games.lightgcn import lightgcn
 from adv_rec.games.mult_vae import anneal, mult_vae
-from adv_rec.games.recommend import matrix_factorization
+from adv_rec.games.recommend import initializer, matrix_factorization
 from adv_rec.games.sasrec import sasrec
 from adv_rec.losses import divergence
 from adv_rec.losses.ranking import next_item
@@ -43,7 +43,8 @@ def first_step(game, batch):
   """The loss as a function of the parameters, and the first parameters."""
   (player,) = game.values()
   batch = {**batch, "step": jnp.int32(0)}
-  return lambda params: player.loss(params, {}, batch, KEY), player.init(KEY)
+  params = jax.jit(player.init)(KEY)
+  return lambda params: player.loss(params, {}, batch, KEY), params
 
 
 def play(game, batch):
@@ -52,6 +53,13 @@ def play(game, batch):
   return jax.jit(jax.grad(loss, has_aux=True))(params)
 
 
+@functools.cache
+def vae_params():
+  (player,) = mult_vae(VAE, SGD).values()
+  return jax.jit(player.init)(KEY)
+
+
+@jax.jit
 def run_vae(params, items):
   rows = rows_of(jnp.asarray(items), ITEMS)
   outputs: Any = VAE.apply({"params": params}, rows)
@@ -68,7 +76,7 @@ def test_propagation_is_the_mean_of_powers_of_the_adjacency(layers):
   adjacency[users, USERS + items] = adjacency[USERS + items, users] = 1
   degree = np.maximum(adjacency.sum(1), 1)
   normal = adjacency / np.sqrt(degree[:, None] * degree)
-  params = TABLES.init(KEY, jnp.zeros(1, int), jnp.zeros(1, int))["params"]
+  params = initializer(TABLES)(KEY)
   base = np.concatenate([params["user"][:USERS], params["item"][:ITEMS]])
   powers = [np.linalg.matrix_power(normal, k) @ base for k in range(layers + 1)]
   expected = np.mean(powers, axis=0)
@@ -133,14 +141,15 @@ def test_rows_have_norm_one():
 
 def test_the_objective_is_the_elbo_with_a_weighted_kl():
   """Likelihood at the drawn latent factors; beta times the closed form."""
-  params = VAE.init(KEY, jnp.zeros((1, ITEMS)))["params"]
+  params = vae_params()
   items = histories()
   _, mean, log_variance = run_vae(params, items)
   kl = np.mean(divergence.standard_normal(mean, log_variance))
   losses = {}
   for beta in (0.0, 0.7):
     (player,) = mult_vae(VAE, SGD, beta=beta).values()
-    losses[beta] = player.loss(params, {}, {"items": items, "step": 0}, KEY)[0]
+    batch = {"items": items, "step": 0}
+    losses[beta] = jax.jit(player.loss)(params, {}, batch, KEY)[0]
   np.testing.assert_allclose(losses[0.7] - losses[0.0], 0.7 * kl, rtol=1e-4)
 
   # With a posterior of next to no variance the likelihood needs no draw.
@@ -150,7 +159,7 @@ def test_the_objective_is_the_elbo_with_a_weighted_kl():
   log_p = np.asarray(jax.nn.log_softmax(logits))
   expected = -(log_p[0, 4] + log_p[1, [0, 3, 8]].sum()) / 3
   (player,) = mult_vae(VAE, SGD, beta=0.0).values()
-  found, _ = player.loss(flat, {}, {"items": items, "step": 0}, KEY)
+  found, _ = jax.jit(player.loss)(flat, {}, batch, KEY)
   np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
@@ -162,8 +171,8 @@ def test_annealing_is_a_line_and_then_constant():
 
 
 def test_the_scorer_of_the_vae_gives_its_logits():
-  params = VAE.init(KEY, jnp.zeros((1, ITEMS)))["params"]
-  params["bias"] = jnp.arange(ITEMS, dtype=jnp.float32)
+  params = vae_params()
+  params = {**params, "bias": jnp.arange(ITEMS, dtype=jnp.float32)}
   scorer = VAE.scorer(params, histories())
   users = jnp.array([1, 0, 1])
   logits, *_ = run_vae(params, histories()[np.array(users)])
@@ -177,59 +186,57 @@ def test_the_scorer_of_the_vae_gives_its_logits():
 
 @pytest.fixture(scope="module")
 def hidden():
-  """Items [B, 5] -> hidden states, with parameters far from symmetric."""
-  shape = (1, TRANSFORMER.length)
-  params = TRANSFORMER.init(
-    KEY, jnp.zeros((*shape, TRANSFORMER.dim)), jnp.ones(shape, bool)
-  )["params"]
-  leaves, tree = jax.tree.flatten(params)
-  keys = jax.random.split(KEY, len(leaves))
-  noisy = [
-    x + 0.3 * jax.random.normal(key, x.shape)
-    for x, key in zip(leaves, keys, strict=True)
-  ]
-  params = tree.unflatten(noisy)
+  """The hidden states at parameters far from symmetric, and these."""
+  (player,) = sasrec(TRANSFORMER, SGD, 1.0).values()
+  leaves, tree = jax.tree.flatten(jax.jit(player.init)(KEY))
+  rng = np.random.default_rng(0)
+  params = tree.unflatten(
+    [x + 0.3 * rng.normal(size=x.shape).astype(np.float32) for x in leaves]
+  )
 
   @jax.jit
-  def run(items, table=params["item"]):
-    return TRANSFORMER.apply(
-      {"params": params}, embed(table, items), items < ITEMS
-    )
+  def run(embedded, there):
+    states: Any = TRANSFORMER.apply({"params": params}, embedded, there)
+    return states
 
   return run, params
 
 
+def run_items(hidden, items):
+  run, params = hidden
+  return run(embed(params["item"], jnp.asarray(items)), items < ITEMS)
+
+
 def test_sasrec_is_causal(hidden):
-  run, _ = hidden
   items = np.array([[3, 1, 4, 1, 5]])
-  before = run(items)
+  before = run_items(hidden, items)
   for place in range(5):
     changed = items.copy()
     changed[0, place] = 7
-    differs = np.abs(run(changed) - before).max(axis=-1)[0] > 1e-5
+    differs = np.abs(run_items(hidden, changed) - before).max(axis=-1)[0] > 1e-5
     assert not differs[:place].any() and differs[place:].all()
 
 
 def test_what_stands_in_the_padding_does_not_matter(hidden):
   """A place without an item reaches no other place, whatever is there."""
-  _, params = hidden
+  run, _ = hidden
   there = np.array([[False, False, True, True, True]])
   base = jax.random.normal(KEY, (1, 5, TRANSFORMER.dim))
   outputs = []
   for padding in (0.0, 5.0):
     embedded = base.at[:, :2].set(padding)
-    found = TRANSFORMER.apply({"params": params}, embedded, there)
-    outputs.append(np.asarray(found)[:, 2:])
+    outputs.append(np.asarray(run(embedded, there))[:, 2:])
   np.testing.assert_array_equal(*outputs)
   assert np.isfinite(outputs[0]).all()
 
 
 def test_the_scorer_of_sasrec_is_the_last_state_times_the_table(hidden):
-  run, params = hidden
+  _, params = hidden
   rows = np.array([[9, 9, 2, 0, 8], [128, 128, 128, 128, 128], [1, 2, 3, 4, 5]])
   scorer = TRANSFORMER.scorer(params, rows)
-  queries = scorer.queries(jnp.array([2, 1, 0]))
-  np.testing.assert_allclose(queries[0], run(rows[2:])[0, -1], atol=1e-5)
+  queries = jax.jit(scorer.queries)(jnp.array([2, 1, 0]))
+  expected = run_items(hidden, rows[2:])[0, -1]
+  np.testing.assert_allclose(queries[0], expected, atol=1e-5)
   np.testing.assert_array_equal(queries[1], 0.0)  # nothing is known
   np.testing.assert_array_equal(scorer.keys, params["item"][:ITEMS])
 
@@ -272,7 +279,7 @@ def games(**settings):
       {"items": histories()[:2]},
     ),
     "sasrec": (
-      sasrec(SASRec(ITEMS, 5, 8, blocks=1), SGD, 4.5, **settings),
+      sasrec(SASRec(ITEMS, 5, 8, 1, dropout=0.0), SGD, 4.5, **settings),
       {"items": sequences},
     ),
   }

@@ -254,7 +254,7 @@ def _session(
 ) -> tuple[Any, bool]:
   """A Spark session, and whether it was started here."""
   try:
-    import pyspark.sql
+    import pyspark.sql  # pyright: ignore[reportMissingImports]
   except ImportError as error:
     raise ValueError(
       "the engine spark needs pyspark: pip install 'adv_rec[spark]'"

@@ -82,7 +82,7 @@ def mult_vae_config() -> Config:
   config.optimizer = "adam"
   config.learning_rate = 0.001
   config.batch_size = 128  # users
-  config.epochs = 100
+  config.epochs = 60
   config.evaluate_every = config.checkpoint_every = 10
   del config.l2, config.row_sparse, config.attack.whole_rows
   return config
