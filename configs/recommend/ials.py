@@ -10,12 +10,13 @@ from adv_rec.experiments import options, recommend
 
 # Chosen by nDCG@10 on the validation part.
 TUNED = {
-  "ml100k_random": {
-    "model": {"dim": 64},
-    "unobserved_weight": 0.5,
-    "l2": 0.35,
-    "exponent": 0.5,
+  "completejourney": {
+    "model": {"dim": 32},
+    "unobserved_weight": 0.7,
+    "l2": 0.16,
   },
+  "ml100k_random": {"l2": 0.35},
+  "movielens_100k": {"l2": 0.2},
 }
 
 
@@ -26,10 +27,10 @@ def get_config(arg: str = ""):
   config.name = "ials"
   config.title = "iALS"
   config.experiment = "adv_rec.experiments.baselines.ials"
-  config.model = {"dim": 32}
-  config.unobserved_weight = 0.3
-  config.l2 = 0.01
-  config.exponent = 1.0  # 0: the penalty is the same for every user and item
+  config.model = {"dim": 64}
+  config.unobserved_weight = 0.5
+  config.l2 = 0.2
+  config.exponent = 0.5  # 0: the same penalty for all rows, 1: by weight
   config.epochs = 16
   config.update(TUNED.get(given.get("dataset", str(config.dataset)), {}))
   return options.override(config, given)

@@ -7,7 +7,6 @@ Seconds on 2 CPU cores. Ours: see docs/results.md (generated).
 
 from adv_rec.experiments import options, recommend
 
-
 # Chosen by nDCG@10 on the validation part, the number of epochs with them.
 TUNED = {
   "completejourney": {"learning_rate": 0.005, "l2": 0.05, "epochs": 40},
