@@ -45,6 +45,23 @@ def get_table():
         "seeds": 1,
       },
       {
+        "method": "ItemKNN",
+        "config": "configs/recommend/item_knn.py",
+        "options": _DATA,
+        "seeds": 1,
+      },
+      {
+        "method": "PureSVD",
+        "config": "configs/recommend/pure_svd.py",
+        "options": _DATA,
+        "seeds": 1,
+      },
+      {
+        "method": "iALS",
+        "config": "configs/recommend/ials.py",
+        "options": _DATA,
+      },
+      {
         "method": "EASE",
         "config": "configs/recommend/ease.py",
         "options": f"{_DATA},l2=500",
