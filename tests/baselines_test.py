@@ -73,7 +73,7 @@ def test_sparse_rows_hold_the_matrix_in_any_number_of_blocks(floats):
   got = sorted(zip(rows, matrix.columns[held], strict=True))
   assert got == sorted(zip(users, items, strict=True))
   assert (np.diff(matrix.owner, axis=1) >= 0).all()
-  table = rng.normal(size=(shape[1], 5)).astype(np.float32)
+  table = jnp.asarray(rng.normal(size=(shape[1], 5)), jnp.float32)
   np.testing.assert_allclose(
     sparse.product(matrix, table, shape[0]),
     dense(users, items, shape) @ table,
@@ -129,7 +129,7 @@ def test_every_half_step_lowers_the_objective(objective):
   users, items = random_pairs(shape)
   x = dense(users, items, shape)
   by_user = sparse.sparse_rows(users, items, shape, 1)
-  by_item = sparse.sparse_rows(items, users, shape[::-1], 1)
+  by_item = sparse.sparse_rows(items, users, (23, 37), 1)
   rng = np.random.default_rng(3)
   w, h = (rng.normal(size=(n, dim)).astype(np.float32) for n in shape)
   losses = [loss(w, h, x, objective)]
@@ -144,17 +144,18 @@ def test_every_half_step_lowers_the_objective(objective):
 
 def test_ials_is_its_half_steps_and_repeats_itself():
   shape, objective = (37, 23), OBJECTIVES[0]
-  pairs = random_pairs(shape)
-  fit = lambda key: ials.ials(  # noqa: E731
-    *pairs, shape, objective, dim=5, epochs=3, key=key
-  )
+  users, items = random_pairs(shape)
+
+  def fit(key):
+    return ials.ials(users, items, shape, objective, dim=5, epochs=3, key=key)
+
   got, again, other = fit(KEY), fit(KEY), fit(jax.random.key(1))
   item = 0.1 / 5**0.5 * jax.random.normal(KEY, (shape[1], 5))
   user = jnp.zeros(())
   for _ in range(3):
-    by_user = sparse.sparse_rows(*pairs, shape, 1)
+    by_user = sparse.sparse_rows(users, items, shape, 1)
     user = ials.solve(item, by_user, shape[0], objective)
-    by_item = sparse.sparse_rows(*pairs[::-1], shape[::-1], 1)
+    by_item = sparse.sparse_rows(items, users, (23, 37), 1)
     item = ials.solve(user, by_item, shape[1], objective)
   for name, expected in (("user", user), ("item", item)):
     np.testing.assert_allclose(got[name], expected, rtol=1e-3, atol=1e-5)
@@ -263,23 +264,17 @@ def test_item_knn_refuses(k, shrink):
 
 
 def fit_all(data):
+  users, items = data.train
   shape = data.num_users, data.num_items
   factors = MatrixFactorization(*shape).scorer
+  objective = ials.Objective(0.3, 0.05)
+  knn = item_knn.item_knn(users, items, shape, neighbours=20, shrink=5.0)
+  svd = pure_svd.pure_svd(users, items, shape, dim=4, key=KEY)
+  als = ials.ials(users, items, shape, objective, dim=4, epochs=8, key=KEY)
   return {
-    "item_knn": item_knn.item_knn_scorer(
-      item_knn.item_knn(*data.train, shape, neighbours=20, shrink=5.0)
-    ),
-    "pure_svd": factors(pure_svd.pure_svd(*data.train, shape, dim=4, key=KEY)),
-    "ials": factors(
-      ials.ials(
-        *data.train,
-        shape,
-        ials.Objective(0.3, 0.05),
-        dim=4,
-        epochs=8,
-        key=KEY,
-      )
-    ),
+    "item_knn": item_knn.item_knn_scorer(knn),
+    "pure_svd": factors(svd),
+    "ials": factors(als),
   }
 
 
@@ -335,4 +330,4 @@ def test_numbers_on_the_split_of_cfgan(name, arg, target, tmp_path):
 
 def test_ials_is_as_good_as_elsewhere(tmp_path):
   metrics = run("ials", "dataset=ml100k_random", tmp_path)
-  assert metrics["test/ndcg@10"] > 0.322  # implicit 0.7: .324
+  assert metrics["test/ndcg@10"] > 0.335  # implicit: .324

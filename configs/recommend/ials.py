@@ -12,8 +12,8 @@ from adv_rec.experiments import options, recommend
 TUNED = {
   "completejourney": {
     "model": {"dim": 32},
-    "unobserved_weight": 0.7,
-    "l2": 0.16,
+    "unobserved_weight": 10.0,
+    "l2": 0.043,
   },
   "ml100k_random": {"l2": 0.35},
   "movielens_100k": {"l2": 0.2},
