@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import flax.struct
 import jax
+import jax.numpy as jnp
 import optax
 
 Params = Any  # a pytree of arrays
@@ -40,8 +41,8 @@ class Player(NamedTuple):
     average: decay of an exponential moving average of the parameters, kept in
       `State.average`; None keeps none.
     rows: for tables too large for a dense gradient, the name of the table in
-      the parameters -> the name of the batch entry with the unique row ids
-      of this batch. See `training.step.on_rows`.
+      the parameters -> the names of the batch entries that hold its row ids.
+      Steps then touch the rows of their batch only; see `training.step`.
   """
 
   init: Callable[[jax.Array], Params]
@@ -50,7 +51,7 @@ class Player(NamedTuple):
   gradient: Callable[[Loss], Callable[..., tuple[Params, Metrics]]] = plain
   updates: int = 1
   average: float | None = None
-  rows: Mapping[str, str] | None = None
+  rows: Mapping[str, tuple[str, ...]] | None = None
 
 
 Game = Mapping[str, Player]  # the order is the order of play
@@ -80,8 +81,28 @@ class Scorer(NamedTuple):
   Attributes:
     queries: users [B] int32 -> [B, D], a `jax.tree_util.Partial`, so that the
       whole scorer is a pytree that compiled functions take as an argument.
-    keys: [I, D], one row an item.
+    keys: [I, D], one row an item; None where queries are the scores, [B, I].
   """
 
   queries: Callable[[jax.Array], jax.Array]
-  keys: jax.Array
+  keys: jax.Array | None
+
+  @property
+  def num_items(self) -> int:
+    """I."""
+    if self.keys is not None:
+      return len(self.keys)
+    user = jax.ShapeDtypeStruct((1,), jnp.int32)
+    return jax.eval_shape(self.queries, user).shape[1]
+
+  def scores(self, users: jax.Array, items: jax.Array) -> jax.Array:
+    """Of some items of each user: [B], [B, K] -> [B, K]."""
+    queries = self.queries(users)
+    if self.keys is None:
+      return jnp.take_along_axis(queries, items, axis=1)
+    return jnp.einsum(
+      "bd,bkd->bk",
+      queries,
+      self.keys[items],
+      precision=jax.lax.Precision.HIGHEST,
+    )

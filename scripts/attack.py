@@ -7,8 +7,9 @@ r"""Attacks the embeddings of a trained run, from its workdir alone.
 Every embedding row is moved by so many median row norms (--sizes): along the
 gradient (fgm, fgsm, pgd), at random (the control), or along the best of some
 random directions (search, which needs no gradient: were it stronger than the
-others, their gradients would be masked). Prints nDCG@10 on the test part;
---out also writes a JSON file and an SVG picture beside it.
+others, their gradients would be masked). Prints nDCG@10 on the test part, or
+on --part=validation to choose by; --out also writes a JSON file and an SVG
+picture beside it.
 """
 
 import json
@@ -29,6 +30,9 @@ _SIZES = flags.DEFINE_list(
 )
 _PGD_STEPS = flags.DEFINE_integer("pgd_steps", 10, "Gradient steps of pgd.", 1)
 _TRIES = flags.DEFINE_integer("tries", 32, "Directions of search.", 1)
+_PART = flags.DEFINE_enum(
+  "part", "test", ["validation", "test"], "Whose nDCG@10 is measured."
+)
 _OUT = flags.DEFINE_string("out", "", "A JSON file to write.")
 
 
@@ -59,7 +63,7 @@ def main():
     "pgd_steps": _PGD_STEPS.value,
     "tries": _TRIES.value,
     "metrics": {},
-    "robustness": found.attack(state, kinds, sizes),
+    "robustness": found.attack(state, kinds, sizes, _PART.value),
     **experiment.provenance(),
   }
   run = results.Run(workdir, result, [])

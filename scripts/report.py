@@ -41,7 +41,12 @@ def main():
       "say what to do: --runs=DIR,DIR, --quickstart=FILE or --results"
     )
   if _RESULTS.value:
-    (_ROOT / "docs" / "results.md").write_text(document(), "utf-8")
+    docs = _ROOT / "docs"
+    found = accepted()
+    for result in found:
+      for file, svg in tables.pictures(result).items():
+        (docs / file).write_text(svg, "utf-8")
+    (docs / "results.md").write_text(tables.document(found), "utf-8")
     return
   if _QUICKSTART.value:
     result = json.loads(pathlib.Path(_QUICKSTART.value).read_text("utf-8"))
@@ -54,11 +59,11 @@ def main():
   print(table.comparison([results.read(run).result for run in _RUNS.value]))
 
 
-def document() -> str:
-  """docs/results.md, from the tables in docs/results/."""
-  files = (_ROOT / "docs" / "results").glob("*.json")
+def accepted() -> list[dict]:
+  """The tables in docs/results/."""
+  files = sorted((_ROOT / "docs" / "results").glob("*.json"))
   found = [json.loads(file.read_text("utf-8")) for file in files]
-  return tables.document([result for result in found if "table" in result])
+  return [result for result in found if "table" in result]
 
 
 def markdown(result: dict) -> str:

@@ -119,6 +119,26 @@ def test_a_user_who_has_everything_is_named():
     batching.triples(users, items, 3, SEED)
 
 
+@pytest.mark.parametrize("processes", [2, 4])
+@pytest.mark.parametrize("row_sparse", [False, True])
+def test_parts_of_a_batch_are_the_batch(processes, row_sparse):
+  batches = batching.stream(numbered(50), 50, 12)
+  name = next(iter(batches(0, 1)))
+  if row_sparse:
+    batches = batching.with_local_rows(batches, {"t": ((name,), 50)})
+  whole = batches(2, 9)
+  parts = [batches(2, 9, (p, processes)) for p in range(processes)]
+  for entry, rows in whole.items():
+    joined = np.concatenate([part[entry] for part in parts], axis=1)
+    np.testing.assert_array_equal(joined, rows)
+
+
+@pytest.mark.parametrize("part", [(0, 5), (2, 2), (-1, 2)])
+def test_parts_that_cannot_be_are_refused(part):
+  with pytest.raises(ValueError, match="12 rows cannot be shared"):
+    batching.stream(numbered(50), 50, 12)(0, 1, part)
+
+
 def test_nothing_to_cut_is_refused():
   with pytest.raises(ValueError, match="no training rows"):
     batching.stream(numbered(0), 0, 4)

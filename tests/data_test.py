@@ -93,6 +93,33 @@ def test_k_core_equals_brute_force(seed, k):
   assert rounds >= 1
 
 
+def brute_rounds(rows, k):
+  """Users first, then items, round by round: (rows left, rounds)."""
+  rounds, before = 0, None
+  while len(rows) != before:
+    rounds, before = rounds + 1, len(rows)
+    for role in ("user", "item"):
+      degree = collections.Counter(row[role] for row in rows)
+      rows = [row for row in rows if degree[row[role]] >= k]
+  return rows, rounds
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("k", [1, 4, 6, 30])
+def test_k_core_counts_rows_and_rounds(seed, k):
+  table = random_log(seed, rows=250, users=60, value=True)
+  with engines.duckdb() as engine:
+    core, rounds = steps.k_core(engine, engine.table(table), k)
+    found = core.to_pyarrow().to_pylist()
+  expected, expected_rounds = brute_rounds(table.to_pylist(), k)
+  assert rounds == expected_rounds
+
+  def key(row):
+    return tuple(row.values())
+
+  assert sorted(found, key=key) == sorted(expected, key=key)
+
+
 def test_k_core_takes_more_than_one_round():
   # A chain: the core of order 2 of a path is empty, found end by end.
   path = [(n // 2, (n + 1) // 2) for n in range(8)]

@@ -10,7 +10,10 @@ import sys
 import time
 
 import numpy as np
+import pyarrow as pa
 
+from adv_rec.data import interactions, planted
+from adv_rec.data.protocol import Protocol
 from adv_rec.training import metrics
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -21,9 +24,29 @@ OPTIONS = (
 )
 
 
+# Runs a program, and says at its end which shards it has opened.
+WATCHED = r"""
+import atexit, os, re, runpy, sys
+opened = set()
+
+def watch(event, arguments):
+  found = re.search("train-([0-9]+)-of", str(arguments))
+  if event == "open" and found:
+    opened.add(int(found[1]))
+
+sys.addaudithook(watch)
+atexit.register(lambda: print("opened", sorted(opened), file=sys.stderr))
+sys.argv = sys.argv[1:]
+sys.path.insert(0, os.path.dirname(sys.argv[0]))
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
 def start(data, workdir, processes=1, process=0, port=0):
   arguments = [
     sys.executable,
+    "-c",
+    WATCHED,
     str(ROOT / "scripts" / "train.py"),
     f"--config={ROOT}/configs/recommend/apr.py:{OPTIONS},{data}",
     f"--workdir={workdir}",
@@ -104,6 +127,35 @@ def test_two_processes_are_one_run(log, tmp_path):
       np.testing.assert_allclose(found["metrics"][name], value, atol=5e-3)
   for a, b in zip(found["robustness"], expected["robustness"], strict=True):
     np.testing.assert_allclose(a["ndcg@10"], b["ndcg@10"], atol=5e-3)
+
+
+def test_each_process_streams_its_own_shards(tmp_path):
+  # As many rows in each shard, so that no lane lies in both halves of a batch.
+  user, item = planted.tastes(96, 64, per_user=12)
+  rows = {"user": user, "item": item, "time": np.arange(len(user))}
+  interactions.prepare(
+    interactions.Source("toy", {"log": pa.table(rows)}),
+    Protocol(k_core=0),
+    tmp_path / "data",
+    shards=8,
+  )
+  data = (
+    f"data.prepared={tmp_path}/data,data.shards=8,data.lanes=4,"
+    "data.evaluate_shards=1,row_sparse=True"
+  )
+  alone = start(data, tmp_path / "one")
+  pair = start_two(data, tmp_path / "two")
+  (_, _), (_, errors) = finish(pair)
+  # Shards are dealt to lanes in turn, and the second process has the last two
+  # lanes; the first shard is there for its users, who are evaluated.
+  assert "opened [0, 2, 3, 6, 7]" in errors
+  finish([alone])
+
+  expected, steps, losses = outcome(tmp_path / "one")
+  found, found_steps, found_losses = outcome(tmp_path / "two")
+  assert found["device"]["count"] == 2 and expected["device"]["count"] == 1
+  assert found_steps == steps and losses[-1] < 0.9 * losses[0]
+  np.testing.assert_allclose(found_losses, losses, rtol=1e-3)
 
 
 def test_what_one_process_finds_wrong_ends_both(tmp_path):

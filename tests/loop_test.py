@@ -43,7 +43,7 @@ def make_game(width=3, counter=None):
   }
 
 
-def batches(start, stop):
+def batches(start, stop, part=(0, 1)):
   return {
     "x": np.stack(
       [
@@ -159,7 +159,7 @@ def test_sigterm_in_the_last_call_ends_the_run(uninterrupted, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_names_step_and_player(tmp_path):
-  def poisoned(start, stop):
+  def poisoned(start, stop, part):
     x = batches(start, stop)["x"]
     x[np.arange(start, stop) == 13] = np.inf
     return {"x": x}

@@ -20,10 +20,12 @@ from adv_rec.models.recommenders import (
   padded,
   whole_tables,
 )
+from adv_rec.models.sparse import sparse_rows
 
 
 def scores(scorer, users):
-  return np.asarray(scorer.queries(jnp.asarray(users)) @ scorer.keys.T)
+  items = np.tile(np.arange(scorer.num_items), (len(users), 1))
+  return np.asarray(scorer.scores(jnp.asarray(users), items))
 
 
 def textbook_ease(history, l2):
@@ -45,7 +47,7 @@ def test_ease_is_the_textbook_formula_by_either_system(shape, l2):
   users, items = np.nonzero(history)
   repeated = np.r_[users, users[:9]], np.r_[items, items[:9]]
   params = closed_form.ease(*repeated, shape, l2)
-  found = scores(closed_form.ease_scorer(params), np.arange(shape[0]))
+  found = scores(closed_form.fitted_scorer(params), np.arange(shape[0]))
   # All scores, those of history items included.
   np.testing.assert_allclose(found, textbook_ease(history, l2), atol=1e-4)
 
@@ -55,12 +57,14 @@ def test_both_ease_systems_solve_any_shape(solve):
   rng = np.random.default_rng(1)
   for shape in ((12, 20), (20, 12)):
     history = rng.random(shape) < 0.3
-    queries, keys = getattr(closed_form, solve)(
-      jnp.asarray(history, jnp.float32), 3.0
+    users, items = np.nonzero(history)
+    found = getattr(closed_form, solve)(
+      sparse_rows(users, items, shape, 8),
+      sparse_rows(items, users, shape[::-1], 8),
+      shape,
+      3.0,
     )
-    np.testing.assert_allclose(
-      queries @ keys.T, textbook_ease(history, 3.0), atol=1e-4
-    )
+    np.testing.assert_allclose(found.T, textbook_ease(history, 3.0), atol=1e-4)
 
 
 def test_ease_needs_a_penalty():
@@ -182,3 +186,12 @@ def test_full_softmax_is_the_loss_per_interaction_of_real_items():
   np.testing.assert_allclose(metrics["loss"], loss, rtol=1e-5)
   penalty = (user[[3, 1]] ** 2).sum() / 2 + (item[[0, 129, 7]] ** 2).sum() / 3
   np.testing.assert_allclose(total, loss + 0.1 * penalty, rtol=1e-5)
+
+
+def test_personal_popularity_is_the_own_count_then_that_of_all():
+  users, items = np.array([0, 0, 0, 1, 1, 2]), np.array([3, 3, 1, 2, 1, 1])
+  params = closed_form.personal_popularity(users, items, (4, 5))
+  found = scores(closed_form.fitted_scorer(params), np.arange(4))
+  counts = np.zeros((4, 5))
+  np.add.at(counts, (users, items), 1)
+  np.testing.assert_allclose(found, counts + counts.sum(axis=0) / 4, rtol=1e-6)

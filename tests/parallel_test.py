@@ -1,6 +1,7 @@
 """The same training on one device and on eight, under jit and under pmap."""
 
 import functools
+import types
 
 import jax
 import numpy as np
@@ -97,6 +98,31 @@ def test_the_batch_is_split_over_the_data_axis():
   for name, x in fed.items():
     np.testing.assert_array_equal(x, batch[name])
     assert {s.data.shape for s in x.addressable_shards} == {(2, 16)}
+
+
+@pytest.mark.parametrize(
+  ("processes", "parts"),  # process of each device, [data, model]
+  [
+    ([[0], [0], [0]], {0: (0, 1)}),
+    ([[0], [0], [1], [1]], {0: (0, 2), 1: (1, 2)}),
+    ([[0], [1], [0], [1]], {0: (0, 2), 1: (1, 2)}),
+    ([[0, 1], [2, 3]], {0: (0, 2), 1: (0, 2), 2: (1, 2), 3: (1, 2)}),
+    ([[0, 1, 2]], {0: (0, 1), 1: (0, 1), 2: (0, 1)}),
+    # What cannot be shared equally, all processes feed whole.
+    ([[0], [0], [1]], {0: (0, 1), 1: (0, 1)}),
+    ([[0, 1], [1, 0], [1, 1]], {0: (0, 1), 1: (0, 1)}),
+  ],
+)
+def test_each_process_feeds_the_rows_of_its_own_devices(
+  monkeypatch, processes, parts
+):
+  devices = [
+    [types.SimpleNamespace(process_index=p) for p in row] for row in processes
+  ]
+  mesh = types.SimpleNamespace(devices=np.array(devices, object))
+  for process, expected in parts.items():
+    monkeypatch.setattr(jax, "process_index", lambda p=process: p)
+    assert parallel.part(mesh) == expected
 
 
 def test_pmap_agrees_with_jit():

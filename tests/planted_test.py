@@ -59,3 +59,12 @@ def test_write_catalogue(tmp_path):
   assert lines == ["5,000 of 5,000 rows in 1 files"]
   with pytest.raises(FileExistsError, match="not empty"):
     planted.write_catalogue(tmp_path / "log", 50, 64, 5000)
+
+  def interrupted(line):
+    raise KeyboardInterrupt
+
+  with pytest.raises(KeyboardInterrupt):
+    planted.write_catalogue(
+      tmp_path / "new", 50, 64, 5000, files=1, progress=interrupted
+    )
+  assert [path.name for path in tmp_path.iterdir()] == ["log"]

@@ -306,3 +306,25 @@ def test_sums_of_parts_add_up():
 def test_a_cut_off_outside_the_ranking_is_named(k):
   with pytest.raises(ValueError, match=f"cut-off {k}: .* ranks 1 to 2"):
     ranking_metrics.per_user(ranking([[1, 0]], [1]), [1, k])
+
+
+@pytest.mark.parametrize("item_block", [64, 256])
+def test_queries_that_are_the_scores_rank_as_queries_times_keys(item_block):
+  rng = np.random.default_rng(7)
+  scores = rng.integers(0, 20, (50, 150)).astype(np.float32)  # with ties
+  mask, relevant = (csr(draw(rng, 50, 150, 30)) for _ in range(2))
+  whole = Scorer(jax.tree_util.Partial(rows_of, jnp.asarray(scores)), None)
+  found, expected = (
+    top_k(
+      scorer,
+      np.arange(50),
+      mask,
+      relevant,
+      10,
+      user_block=16,
+      item_block=item_block,
+    )
+    for scorer in (whole, given(scores))
+  )
+  for mine, theirs in zip(found, expected, strict=True):
+    np.testing.assert_array_equal(mine, theirs)

@@ -86,18 +86,21 @@ def test_robustness_is_against_relative_epsilon_and_shares_of_clean(tmp_path):
     pytest.approx(0.15),
     pytest.approx(0.75),
   )
-  absolute, share = robustness.charts({"APR": read}, {"APR": 0})
+  ndcg, share, length = robustness.charts({"APR": read}, {"APR": 0})
   assert {name for name in markers(share) if "FGM" in name} == {
     "APR, FGM: 1 at 0",
     "APR, FGM: 0.875 at 0.25",
     "APR, FGM: 0.75 at 0.5",
     "APR, FGM: 0.5 at 1",
   }
-  assert "APR, random noise: 0.175 at 1" in markers(absolute)
+  assert "APR, random noise: 0.175 at 1" in markers(ndcg)
+  assert "APR, FGM: 0.15 at 2" in markers(length)
   # The same places whatever the absolute epsilon: rows of another length.
   records = [{**r, "epsilon": 99.0} for r in attacked(0.2)]
   longer = results.read(make_run(tmp_path / "b", "B", 0.2, robustness=records))
-  assert robustness.charts({"APR": longer}, {"APR": 0}) == [absolute, share]
+  *relative, moved = robustness.charts({"APR": longer}, {"APR": 0})
+  assert relative == [ndcg, share]
+  assert moved != length
 
 
 def test_repeated_measurements_become_a_mean_and_a_band(tmp_path):
@@ -106,9 +109,9 @@ def test_repeated_measurements_become_a_mean_and_a_band(tmp_path):
     for value in (0.08, 0.1)
   ]
   run = results.read(make_run(tmp_path / "a", "A", 0.1, robustness=records))
-  absolute, _ = robustness.charts({"A": run}, {"A": 0})
-  assert "A, random noise: 0.09 at 1" in markers(absolute)
-  assert '<polygon class="band"' in absolute
+  ndcg, *_ = robustness.charts({"A": run}, {"A": 0})
+  assert "A, random noise: 0.09 at 1" in markers(ndcg)
+  assert '<polygon class="band"' in ndcg
 
 
 def test_gaps_in_robustness_do_no_harm(tmp_path):

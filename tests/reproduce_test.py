@@ -53,7 +53,12 @@ def result(job, value=None, **changes):
     "metrics": {"test/ndcg@10": value, "test/coverage@10": 100 + job.seed},
     "dataset": {"name": "d", "fingerprint": "f", "counts": {"users": 1234}},
     "robustness": [
-      {"attack": "fgm", "relative_epsilon": e, "ndcg@10": value * (1 - e)}
+      {
+        "attack": "fgm",
+        "relative_epsilon": e,
+        "epsilon": {"user": e, "item": 2 * e},
+        "ndcg@10": value * (1 - e) ** (1 + job.seed),
+      }
       for e in (0.0, 0.5)
     ],
     "commit": "abc",
@@ -89,7 +94,8 @@ def test_rows_are_means_and_deviations_over_seeds(tmp_path):
   assert (new["seeds"], new["wall_seconds"]) == (2, 2.5)
   assert (ease["seeds"], ease["sd"]) == (1, {})
   assert ease["options"] == "l2=7"
-  assert new["robustness"][1]["ndcg@10"] == 0.3125
+  assert new["robustness"][1]["ndcg@10"] == (0.25 + 0.75 / 4) / 2
+  assert new["robustness"][1]["epsilon"] == {"user": 0.5, "item": 1.0}
   assert found["dataset"]["fingerprint"] == "f"
   assert found["command"].endswith("--table=name --seeds=2")
 
@@ -103,7 +109,33 @@ def test_rows_are_means_and_deviations_over_seeds(tmp_path):
   page = tables.document([found])
   assert r"| New \| best | 0.6250 ± 0.1768 |" in page
   assert "| EASE | 0.5000 | 100 | 1 | 2.0 | configs/recommend/ease.py" in page
-  assert "| New \\| best | 0.50 |\n" in page  # share kept, under attack
+  assert "| New \\| best | 0.35 |\n" in page  # share kept, under attack
+  for file, svg in tables.pictures(found).items():
+    assert f"({file})" in page
+    assert svg.startswith("<svg")
+
+
+def test_pairs_are_compared_seed_by_seed(tmp_path):
+  table = {
+    **TABLE,
+    "paired": [("New | best", "Control")],
+    "runs": [
+      {**run, "seeds": 3} for run in (*TABLE["runs"][:1], TABLE["runs"][0])
+    ],
+  }
+  table["runs"][1]["method"] = "Control"
+  jobs = reproduce.plan(table, tmp_path, 3)
+  for job in jobs:
+    if (job.method, job.seed) != ("Control", 2):  # which is left out
+      result(job, 0.5 if job.method == "Control" else None)
+  found = reproduce.summarize("name", table, jobs)
+  (pair,) = found["paired"]
+  assert (pair["method"], pair["seeds"]) == ("New | best", 2)
+  ndcg = pair["differences"]["ndcg@10"]
+  assert ndcg["mean"] == pytest.approx(0.125)  # of 0 and .25
+  assert ndcg["sd"] == pytest.approx(statistics.stdev([0.0, 0.25]))
+  assert pair["differences"]["kept fgm 0.5"]["mean"] == pytest.approx(0.0)
+  assert "minus Control, paired over 2 seeds" in tables.text(found)
 
 
 def test_missing_runs_are_left_out(tmp_path):

@@ -154,7 +154,7 @@ def test_the_attacker_climbs_the_loss_of_the_scores(runs):
 
     return attack
 
-  found.attack(state, {"spy": spy}, (0.1, 0.5))
+  found.attack(state, {"spy": spy}, (0.1, 0.5), "test")
   (clean, little), (same, much) = seen
   assert clean == same < little < much
 

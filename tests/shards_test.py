@@ -48,10 +48,10 @@ def pairs(batch):
   )
 
 
-def batcher(prepared, batch_size, lanes, part=(0, 1), parts=("train",), seed=1):
+def batcher(prepared, batch_size, lanes, parts=("train",), seed=1):
   opened = shards.open_shards(prepared[SHARDS], parts)
   items = dataset.load(prepared[0]).num_items
-  return shards.triples(opened, items, batch_size, seed, lanes, part)
+  return shards.triples(opened, items, batch_size, seed, lanes)
 
 
 def test_shards_hold_the_rows_of_one_file(prepared):
@@ -133,7 +133,7 @@ def test_negatives_are_uniform_over_what_the_user_has_not(prepared):
 def test_processes_share_the_same_batches(prepared, processes, lanes):
   whole = batcher(prepared, 60, lanes)(3, 40)
   parts = [
-    batcher(prepared, 60, lanes, (p, processes))(3, 40)
+    batcher(prepared, 60, lanes)(3, 40, (p, processes))
     for p in range(processes)
   ]
   for name, rows in whole.items():
@@ -154,7 +154,7 @@ def test_a_process_reads_the_shards_of_its_lanes_only():
     return shards.Shards((40,) * 8, read)
 
   for process in (0, 1):
-    shards.triples(opened(process), 9, 32, 0, 4, (process, 2))(0, 20)
+    shards.triples(opened(process), 9, 32, 0, 4)(0, 20, (process, 2))
   assert seen == {0: {0, 4, 1, 5}, 1: {2, 6, 3, 7}}
 
 
@@ -201,8 +201,6 @@ def test_one_shard_a_lane_is_in_memory():
     ({"lanes": 0}, "0 lanes"),
     ({"batch_size": 0}, "batch_size must be"),
     ({"batch_size": 2, "lanes": 5}, "too small for 5 lanes"),
-    ({"part": (0, 7)}, "cannot be shared"),
-    ({"part": (2, 2)}, "cannot be shared"),
   ],
 )
 def test_settings_are_refused(prepared, settings, message):

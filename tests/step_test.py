@@ -170,6 +170,12 @@ def test_several_updates_see_strided_rounds_of_the_batch():
     assert metrics[i]["generator"]["first"] == first[0, 0]
 
 
+def test_a_batch_that_the_updates_cannot_share_is_refused():
+  game = {"model": regression(optax.sgd(0.1))._replace(updates=3)}
+  with pytest.raises(ValueError, match=r"'x' has 16 rows, which the 3 updates"):
+    play(game, draw_batches(1))
+
+
 def test_moving_average_of_a_straight_walk():
   decay, rate = 0.9, 0.5
 
@@ -224,6 +230,7 @@ def test_losses_read_the_step():
 # Row-sparse updates.
 
 ROWS, DIM = 20, 3
+IDS = {"table": ("left", "right")}
 
 
 def table_player(optimizer, rows):
@@ -257,7 +264,9 @@ def pair_batches(steps, padding=4):
       [unique, np.full(8 + padding - len(unique), ROWS)]
     ).astype(np.int32)
     dense.append({"left": ids[0], "right": ids[1], "y": y})
-    sparse.append({"left": local[0], "right": local[1], "y": y, "ids": unique})
+    sparse.append(
+      {"left": local[0], "right": local[1], "y": y, "table_rows": unique}
+    )
   return dense, sparse
 
 
@@ -265,13 +274,14 @@ def pair_batches(steps, padding=4):
   "optimizer",
   [optax.sgd(0.05), optax.adagrad(0.1), optax.adagrad(0.1, 0.0, 1e-8)],
 )
-def test_row_sparse_equals_dense(optimizer):
+@pytest.mark.parametrize("on_device", [False, True])
+def test_row_sparse_equals_dense(optimizer, on_device):
   dense, sparse = pair_batches(6)
   expected, expected_metrics = play(
     {"model": table_player(optimizer, None)}, dense
   )
   found, metrics = play(
-    {"model": table_player(optimizer, {"table": "ids"})}, sparse
+    {"model": table_player(optimizer, IDS)}, dense if on_device else sparse
   )
   compare = functools.partial(np.testing.assert_allclose, rtol=2e-5, atol=2e-6)
   jax.tree.map(compare, found[-1].params, expected[-1].params)
@@ -285,7 +295,7 @@ def test_row_sparse_equals_dense(optimizer):
 
 
 def test_padding_changes_nothing():
-  game = {"model": table_player(optax.adam(0.1), {"table": "ids"})}
+  game = {"model": table_player(optax.adam(0.1), IDS)}
   few = play(game, pair_batches(4, padding=1)[1])[0][-1]
   many = play(game, pair_batches(4, padding=40)[1])[0][-1]
   compare = functools.partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-7)
@@ -296,9 +306,9 @@ def test_padding_changes_nothing():
 def test_row_sparse_adam_is_lazy():
   """Rows and their moments change only in the steps that visit them."""
   _, (first, second) = pair_batches(2)
-  second |= {"ids": np.array([1, 3, *[ROWS] * 10], np.int32)}
+  second |= {"table_rows": np.array([1, 3, *[ROWS] * 10], np.int32)}
   second |= {"left": first["left"] % 2, "right": first["right"] % 2}
-  game = {"model": table_player(optax.adam(0.1), {"table": "ids"})}
+  game = {"model": table_player(optax.adam(0.1), IDS)}
   before, after = play(game, [first, second])[0][1:]
   for tree in (
     lambda s: s.params["model"],
@@ -310,7 +320,7 @@ def test_row_sparse_adam_is_lazy():
 
 
 def test_row_sparse_needs_one_round_and_jit():
-  player = table_player(optax.sgd(0.1), {"table": "ids"})
+  player = table_player(optax.sgd(0.1), IDS)
   with pytest.raises(ValueError, match=r"'model'.*row-sparse"):
     make_step({"model": player._replace(updates=2)})
   with pytest.raises(ValueError, match="row-sparse"):

@@ -1,21 +1,37 @@
 """Batches as a function of the step: nothing to save, nothing to replay.
 
 A batcher is a function (start, stop) -> {name: [stop - start, B, ...]}: the
-global batches of the steps start..stop-1. Step s reads the positions s B ..
-(s + 1) B - 1 of an endless stream of epochs, each a fresh permutation of all
-rows, so that every row is seen exactly once an epoch, no row is dropped, and
-a resumed run needs no iterator state. Shuffles and negatives are drawn per
-epoch on the host, seeded by (seed, epoch).
+batches of the steps start..stop-1. Step s reads the positions s B .. (s + 1) B
+- 1 of an endless stream of epochs, each a fresh permutation of all rows, so
+that every row is seen exactly once an epoch, no row is dropped, and a resumed
+run needs no iterator state. Shuffles and negatives are drawn per epoch on the
+host, seeded by (seed, epoch).
+
+A third argument, part=(p, P), asks for the p-th of P equal parts of each batch
+only, for one of several processes: together they have the rows that one has.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import numpy as np
 
-Batches = Callable[[int, int], dict[str, np.ndarray]]
+Part = tuple[int, int]
+
+
+class Batches(Protocol):
+  """What a batcher is; see the top of this file."""
+
+  def __call__(
+    self, start: int, stop: int, part: Part = (0, 1)
+  ) -> dict[str, np.ndarray]:
+    """The rows of one part of the batches, {name: [stop - start, B / P]}."""
+    ...
+
+
 EpochRows = Callable[[int], Mapping[str, np.ndarray]]
 
 
@@ -37,22 +53,44 @@ def stream(epoch_rows: EpochRows, num_rows: int, batch_size: int) -> Batches:
   # Two: a range of steps may begin in one epoch and end in the next.
   epoch_rows = functools.lru_cache(maxsize=2)(epoch_rows)
 
-  def batches(start: int, stop: int) -> dict[str, np.ndarray]:
+  def batches(
+    start: int, stop: int, part: Part = (0, 1)
+  ) -> dict[str, np.ndarray]:
     first, last = start * batch_size, stop * batch_size
-    parts = []
+    pieces = []
     for epoch in range(first // num_rows, -(-last // num_rows)):
       begin = max(first - epoch * num_rows, 0)
       end = min(last - epoch * num_rows, num_rows)
       rows = epoch_rows(epoch)
-      parts.append({name: x[begin:end] for name, x in rows.items()})
-    return {
-      name: np.concatenate([part[name] for part in parts]).reshape(
-        stop - start, batch_size, *parts[0][name].shape[1:]
+      pieces.append({name: x[begin:end] for name, x in rows.items()})
+    whole = {
+      name: np.concatenate([piece[name] for piece in pieces]).reshape(
+        stop - start, batch_size, *pieces[0][name].shape[1:]
       )
-      for name in parts[0]
+      for name in pieces[0]
     }
+    return _share(whole, part)
 
   return batches
+
+
+def share(size: int, part: Part) -> slice:
+  """The rows of one part of a batch of `size` rows.
+
+  Raises:
+    ValueError: the parts are not equal, or there is no such part.
+  """
+  p, parts = part
+  if size % parts or not 0 <= p < parts:
+    raise ValueError(
+      f"part {p} of {parts}: a batch of {size} rows cannot be shared like"
+      " this; choose a batch_size that is a multiple of the processes"
+    )
+  return slice(p * size // parts, (p + 1) * size // parts)
+
+
+def _share(rows: dict[str, np.ndarray], part: Part) -> dict[str, np.ndarray]:
+  return {name: x[:, share(x.shape[1], part)] for name, x in rows.items()}
 
 
 def triples(
@@ -226,14 +264,17 @@ def with_local_rows(
   """Replaces ids by local ids and adds the unique ids, for row-sparse steps.
 
   Args:
-    batches: yields int arrays [K, B].
+    batches: yields int arrays [K, B]; asked for whole batches, whatever the
+      part, since the unique ids are those of the whole.
     tables: table -> (the fields that hold its ids, its number of rows). The
       unique ids come as field "TABLE_rows" [K, L], padded by the number of
       rows (an id past the end), L = min(rows, ids in a batch) rounded up to
       a multiple of 128, the same for every step.
   """
 
-  def localized(start: int, stop: int) -> dict[str, np.ndarray]:
+  def localized(
+    start: int, stop: int, part: Part = (0, 1)
+  ) -> dict[str, np.ndarray]:
     batch = dict(batches(start, stop))
     for table, (fields, rows) in tables.items():
       ids = np.concatenate([batch[field] for field in fields], axis=1)
@@ -243,9 +284,9 @@ def with_local_rows(
       for step in range(stop - start):
         found, local[step] = np.unique(ids[step], return_inverse=True)
         unique[step, : len(found)] = found
-      parts = np.split(local, len(fields), axis=1)
-      batch.update(zip(fields, parts, strict=True))
+      columns = np.split(local, len(fields), axis=1)
+      batch.update(zip(fields, columns, strict=True))
       batch[f"{table}_rows"] = unique
-    return batch
+    return _share(batch, part)
 
   return localized

@@ -58,14 +58,31 @@ def features(engine: Engine, catalogue: ibis.Table) -> pa.Table:
 
 
 def coded(
-  engine: Engine, log: ibis.Table, users: ibis.Table, items: ibis.Table
+  engine: Engine,
+  log: ibis.Table,
+  users: ibis.Table,
+  items: ibis.Table,
+  shards: int,
 ) -> ibis.Table:
-  """A temporary table of a split log's rows, with codes for ids."""
+  """A temporary table of a split log's rows, with codes for ids.
+
+  Instead of the part, the column file (int32) says where a row belongs: the
+  position in `_stems(shards)`. Files are picked out one after another, and a
+  small number is quick to look for.
+  """
   table: Any = log.join(users.select(user="id", user_code="code"), "user")
   table = table.join(items.select(item="id", item_code="code"), "item")
   rest = [name for name in ("time", "value") if name in log.columns]
+  stems = _stems(shards)
+  first = table.user_code % shards if shards else ibis.literal(0)
+  file = ibis.cases(
+    *((table.part == p, stems.index(p)) for p in ("validation", "test")),
+    else_=first,
+  )
   return engine.materialise(
-    table.select("part", *rest, user="user_code", item="item_code")
+    table.select(
+      *rest, user="user_code", item="item_code", file=file.cast("int32")
+    )
   )
 
 
@@ -79,11 +96,10 @@ def parts(
     coded: from `coded`.
     shards: files of the train part; see `dataset.stems`.
   """
-  for part in dataset.PARTS:
-    rows = coded.filter(coded.part == part).drop("part")
-    stems = dataset.stems(part, shards)
-    for shard, stem in enumerate(stems):
-      mine = rows
-      if len(stems) > 1:
-        mine = rows.filter(ibis._.user % len(stems) == shard)
-      yield stem, functools.partial(engine.collect, mine)
+  for number, stem in enumerate(_stems(shards)):
+    mine = coded.filter(coded.file == number).drop("file")
+    yield stem, functools.partial(engine.collect, mine)
+
+
+def _stems(shards: int) -> list[str]:
+  return [s for part in dataset.PARTS for s in dataset.stems(part, shards)]

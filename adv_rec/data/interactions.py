@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ibis
@@ -62,7 +62,7 @@ def prepare(
     source: from `sources`, or made by hand.
     protocol: what to do.
     directory: where to write; see `writer.write`.
-    progress: receives one line a step, with the counts after it.
+    progress: receives one line a step and a file, with the counts after it.
     engine: starts what does the work; `engines.duckdb`, or
       `functools.partial(engines.spark, master)`. The result is the same.
     shards: files to write the train part in, for `shards.triples`; 0 for one
@@ -81,8 +81,9 @@ def prepare(
     filters: list[dict[str, Any]] = []
     record = functools.partial(_record, source.name, filters, progress)
     known = _read(running, source)
-    log = _filter(running, source, protocol, known, record)
+    log = _filter(running, source, protocol, known, record, filters)
     log = _split(running, source, protocol, log, record)
+    progress(f"split: {protocol.split}")
     # A given split keeps ids that only a feature table or a filtered row
     # names, since its candidates are part of the protocol.
     given = protocol.split == "given"
@@ -92,12 +93,15 @@ def prepare(
       )
       for role, features in (("user", source.users), ("item", source.items))
     )
-    coded = codes.coded(running, log, users, items)
+    coded = codes.coded(running, log, users, items, shards)
     running.drop(log)
     counts = writer.write(
       directory,
       source.name,
-      dict(codes.parts(running, coded, shards)),
+      {
+        stem: functools.partial(_fetch, progress, stem, rows)
+        for stem, rows in codes.parts(running, coded, shards)
+      },
       codes.features(running, users),
       codes.features(running, items),
       protocol=protocol.in_effect() | {"source": dict(source.origin)},
@@ -148,14 +152,27 @@ def _record(
   progress(f"{step}: {_listed(counts)}")
 
 
+def _fetch(
+  progress: Callable[[str], None], stem: str, rows: Callable[[], pa.Table]
+) -> pa.Table:
+  """The rows of a file, reported."""
+  table = rows()
+  progress(f"{stem}.parquet: {len(table):,} interactions")
+  return table
+
+
 def _filter(
   engine: Engine,
   source: Source,
   protocol: Protocol,
   known: ibis.Table,
   record: Callable[[str, ibis.Table], None],
+  filters: Sequence[Mapping[str, Any]],
 ) -> ibis.Table:
-  """The rows to split; `known`, the log as read, is kept for a given split."""
+  """The rows to split; `known`, the log as read, is kept for a given split.
+
+  `filters` holds the counts of what was recorded last.
+  """
 
   def follow(step: str, rows: ibis.Table) -> ibis.Table:
     rows = engine.materialise(rows)
@@ -167,7 +184,7 @@ def _filter(
   log = known
   record("read", log)
   for role in ("user", "item"):
-    if log[role].nunique().to_pyarrow().as_py() < 2:
+    if filters[-1][f"{role}s"] < 2:
       raise ValueError(
         f"{source.name} has a single {role}; a recommender needs at least two"
       )

@@ -1,6 +1,7 @@
 """Generated interactions whose structure is known: for tests and for scale.
 
-A log of any size to measure with, 100 million rows in some minutes:
+A log of any size to measure with, 100 million rows in a minute or two; all of
+it, with training and evaluation, is benchmarks/large.py:
 
   planted.write_catalogue("big", 5_000_000, 2_000_000, 100_000_000)
   python scripts/prepare_data.py --path='big/*.parquet' --out=prepared \
@@ -17,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from adv_rec.data import atomic
 from adv_rec.data.dataset import Dataset, Pairs
 
 
@@ -143,7 +145,7 @@ def write_catalogue(
   files: int = 16,
   progress: Callable[[str], None] = print,
 ) -> None:
-  """Writes `catalogue` as Parquet files, part-00000.parquet and so on.
+  """Writes `catalogue` as Parquet files, all or none: part-00000.parquet etc.
 
   Args:
     directory: new or empty.
@@ -158,20 +160,23 @@ def write_catalogue(
     FileExistsError: the directory holds something.
   """
   directory = pathlib.Path(directory)
-  directory.mkdir(parents=True, exist_ok=True)
-  if any(directory.iterdir()):
+  if directory.exists() and any(directory.iterdir()):
     raise FileExistsError(f"{directory} is not empty; choose another")
-  rows, number, writer = 0, 0, None
-  for table in catalogue(num_users, num_items, interactions, seed):
-    if writer is None:
-      path = directory / f"part-{number:05}.parquet"
-      writer = pq.ParquetWriter(path, table.schema, compression="zstd")
-    writer.write_table(table)
-    rows += len(table)
-    if rows >= min((number + 1) * interactions / files, interactions):
-      writer.close()
-      writer, number = None, number + 1
-      progress(f"{rows:,} of {interactions:,} rows in {number} files")
+
+  def fill(folder: pathlib.Path) -> None:
+    rows, number, writer = 0, 0, None
+    for table in catalogue(num_users, num_items, interactions, seed):
+      if writer is None:
+        path = folder / f"part-{number:05}.parquet"
+        writer = pq.ParquetWriter(path, table.schema, compression="zstd")
+      writer.write_table(table)
+      rows += len(table)
+      if rows >= min((number + 1) * interactions / files, interactions):
+        writer.close()
+        writer, number = None, number + 1
+        progress(f"{rows:,} of {interactions:,} rows in {number} files")
+
+  atomic.replace(directory, fill)
 
 
 def _hash(users: np.ndarray, which: int) -> np.ndarray:

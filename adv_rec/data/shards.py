@@ -8,7 +8,7 @@ Shards are dealt to lanes (shard s to lane s modulo the number of lanes), and
 every batch takes rows from all lanes, in proportion to their size. A lane goes
 through its shards one after another, in an order drawn for each epoch, and
 through the rows of a shard in an order drawn for each epoch and shard. So
-memory holds one shard a lane, and a process that asks for its part of the
+memory holds one shard a lane, and a process that asks for its part of each
 batch reads only the lanes that this part comes from.
 
 Compared with a full shuffle, the rows of a batch come from as many shards as
@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from adv_rec.data import dataset
-from adv_rec.data.batching import Batches, NegativeSampler
+from adv_rec.data.batching import Batches, NegativeSampler, Part, share
 from adv_rec.data.dataset import Pairs
 
 Rows = dict[str, np.ndarray]
@@ -94,7 +94,6 @@ def triples(
   batch_size: int,
   seed: int,
   lanes: int,
-  part: tuple[int, int] = (0, 1),
 ) -> Batches:
   """Batches of (user, positive, negative) for pairwise ranking.
 
@@ -107,18 +106,18 @@ def triples(
     batch_size: B, rows of a global batch.
     seed: of shuffles and negatives.
     lanes: shards in memory at a time, at most; no more than there are shards.
-    part: (p, P): of each batch the rows p B / P .. (p + 1) B / P - 1 only,
-      for process p of P.
 
   Returns:
-    (start, stop) -> {"user", "positive", "negative": [stop - start, B / P]}.
+    (start, stop, part=(0, 1)) -> {"user", "positive", "negative"}, each
+    [stop - start, B / P]: of each batch the rows p B / P .. (p + 1) B / P - 1
+    for part (p, P).
 
   Raises:
-    ValueError: there are no rows, fewer shards than lanes, a batch with less
-      than a row of some lane, or parts that do not divide the batch; when
-      called, a user who has every item.
+    ValueError: there are no rows, fewer shards than lanes, or a batch with
+      less than a row of some lane; when called, parts that do not divide the
+      batch, or a user who has every item.
   """
-  _check(shards, batch_size, lanes, part)
+  _check(shards, batch_size, lanes)
   dealt = [range(lane, len(shards.rows), lanes) for lane in range(lanes)]
   ends = np.cumsum([sum(shards.rows[s] for s in shard) for shard in dealt])
   bounds = [0, *map(int, ends)]
@@ -133,15 +132,15 @@ def triples(
   readers = [
     _Lane(shards, dealt[lane], num_items, seed, lane) for lane in range(lanes)
   ]
-  first = part[0] * batch_size // part[1]
-  last = (part[0] + 1) * batch_size // part[1]
 
   def taken(lane: int, position: int) -> int:
     """Rows that the lanes before `lane` gave to the first `position` rows."""
     # Exact, and a whole epoch at multiples of `total`: each row comes once.
     return position * bounds[lane] // total
 
-  def batches(start: int, stop: int) -> Rows:
+  def batches(start: int, stop: int, part: Part = (0, 1)) -> Rows:
+    own_rows = share(batch_size, part)
+    first, last = own_rows.start, own_rows.stop
     out = {
       name: np.empty((stop - start, last - first), np.int32)
       for name in ("user", "positive", "negative")
@@ -232,9 +231,7 @@ class _Lane:
     }
 
 
-def _check(
-  shards: Shards, batch_size: int, lanes: int, part: tuple[int, int]
-) -> None:
+def _check(shards: Shards, batch_size: int, lanes: int) -> None:
   if not sum(shards.rows):
     raise ValueError("there are no training rows; check the data's split")
   if batch_size < 1:
@@ -243,9 +240,4 @@ def _check(
     raise ValueError(
       f"{lanes} lanes for {len(shards.rows)} shards: use 1 to "
       f"{len(shards.rows)}"
-    )
-  if batch_size % part[1] or not 0 <= part[0] < part[1]:
-    raise ValueError(
-      f"part {part[0]} of {part[1]}: a batch of {batch_size} rows cannot be "
-      "shared like this"
     )

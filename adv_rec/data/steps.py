@@ -56,28 +56,48 @@ def k_core(engine: Engine, log: ibis.Table, k: int) -> tuple[ibis.Table, int]:
   left does not depend on the order (Seidman 1983, for bipartite graphs).
 
   Args:
-    engine: keeps the rows of each round, since the expression of all rounds
-      would grow without bound.
+    engine: keeps the degrees between the rounds, since the expression of all
+      rounds would grow without bound.
     log: any log.
     k: interactions that each user and each item must keep.
 
   Returns:
     (the log, a temporary table, possibly empty; the rounds it took).
   """
-  size, rounds, previous = log.count().to_pyarrow().as_py(), 0, None
-  while True:
-    of_user = ibis._.count().over(group_by="user")
-    of_item = ibis._.count().over(group_by="item")
-    kept = log.mutate(degree=of_user).filter(ibis._.degree >= k)
-    kept = kept.mutate(degree=of_item).filter(ibis._.degree >= k)
-    log = engine.materialise(kept.drop("degree"))
-    if previous is not None:
-      engine.drop(previous)
-    previous = log
-    rounds += 1
-    before, size = size, log.count().to_pyarrow().as_py()
-    if size == before:
-      return log, rounds
+  degrees = {
+    role: engine.materialise(log.group_by(role).aggregate(degree=log.count()))
+    for role in ("user", "item")
+  }
+
+  def replace(role: str, rows: ibis.Table) -> None:
+    previous, degrees[role] = degrees[role], engine.materialise(rows)
+    engine.drop(previous)
+
+  # The log itself stays as it is until the end. A round copies two tables with
+  # a row a user or item, and reads of the log what was just removed: each row
+  # once, since it leaves with its user or its item, whichever goes first.
+  rounds, changed = 0, True
+  while changed:
+    rounds, changed = rounds + 1, False
+    for role, other in (("user", "item"), ("item", "user")):
+      weak = degrees[role].filter(ibis._.degree < k)
+      if not weak.count().to_pyarrow().as_py():
+        continue
+      changed = True
+      removed = log.semi_join(weak, role)
+      lost = removed.group_by(other).aggregate(lost=removed.count())
+      left: Any = degrees[other].left_join(lost, other)
+      left = left.mutate(degree=left.degree - left.lost.fill_null(0))
+      # Who has lost all is gone, and no reason for another round.
+      replace(other, left.filter(left.degree > 0).select(other, "degree"))
+      replace(role, degrees[role].filter(ibis._.degree >= k))
+  kept = log
+  for role, of_role in degrees.items():
+    kept = kept.semi_join(of_role, role)
+  kept = engine.materialise(kept)
+  for of_role in degrees.values():
+    engine.drop(of_role)
+  return kept, rounds
 
 
 def split(

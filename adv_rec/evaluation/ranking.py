@@ -80,7 +80,7 @@ def top_k(
     ValueError: k or a block is not positive, a user or an item is out of
       range, or a score is NaN.
   """
-  n_items = len(scorer.keys)
+  n_items = scorer.num_items
   users = np.asarray(users)
   _check(users, mask, relevant, n_items, k, user_block, item_block)
   if not len(users):
@@ -130,27 +130,34 @@ def _rank(scorer, users, masked, relevant, *, k, most, item_block):
   items of a user. Returns items [N, B, k], hits [N, B, k], and whether a score
   of the user is NaN [N, B].
   """
-  n_items, dim = scorer.keys.shape
+  n_items = scorer.num_items
   n_blocks = -(-n_items // item_block)
-  keys = jnp.pad(
-    scorer.keys, ((0, n_blocks * item_block - n_items), (0, 0))
-  ).reshape(n_blocks, item_block, dim)
+  missing = n_blocks * item_block - n_items
+  keys = None
+  if scorer.keys is not None:
+    keys = jnp.pad(scorer.keys, ((0, missing), (0, 0)))
+    keys = keys.reshape(n_blocks, item_block, -1)
   offsets = jnp.arange(n_blocks, dtype=jnp.int32) * item_block
 
   def rank_users(block):
     users, (mask_rows, _, mask_items), (hit_rows, hit_slots, hit_items) = block
     queries = scorer.queries(users)
+    blocks = keys
+    if keys is None:  # queries are the scores
+      blocks = jnp.pad(queries, ((0, 0), (0, missing)))
+      blocks = blocks.reshape(-1, n_blocks, item_block).swapaxes(0, 1)
 
     def rank_items(carry, block):
       best, ids, hit_scores, bad = carry
-      keys, offset = block
-      scores = jnp.einsum(
-        "bd,id->bi",
-        queries,
-        keys,
-        precision=jax.lax.Precision.HIGHEST,
-        preferred_element_type=jnp.float32,
-      )
+      scores, offset = block
+      if keys is not None:
+        scores = jnp.einsum(
+          "bd,id->bi",
+          queries,
+          scores,
+          precision=jax.lax.Precision.HIGHEST,
+          preferred_element_type=jnp.float32,
+        )
       scores = jnp.where(scores == 0, 0.0, scores)  # -0 sorts below +0
       real = offset + jnp.arange(item_block) < n_items
       scores = jnp.where(real, scores, -jnp.inf)
@@ -183,7 +190,7 @@ def _rank(scorer, users, masked, relevant, *, k, most, item_block):
         jnp.full(hit_items.shape, -jnp.inf),
         jnp.zeros(len(users), bool),
       ),
-      (keys, offsets),
+      (blocks, offsets),
     )
     slots = jnp.full((len(users), most), -jnp.inf)
     hit_scores = slots.at[hit_rows, hit_slots].set(hit_scores, mode="drop")

@@ -16,10 +16,10 @@ from adv_rec.losses.ranking import bpr
 from adv_rec.types import Params, Scorer, State
 
 MakeAttack = Callable[[gradients.Size], gradients.Attack]
-# (state, name -> size -> attack, sizes in median row norms) -> rows of
-# `robustness.curve`
+# (state, name -> size -> attack, sizes in median row norms, part) -> rows of
+# `robustness.curve`, each with its "part"
 AttackRun = Callable[
-  [State, Mapping[str, MakeAttack], Sequence[float]], list[dict[str, Any]]
+  [State, Mapping[str, MakeAttack], Sequence[float], str], list[dict[str, Any]]
 ]
 
 NAMES = ("fgm", "fgsm", "pgd", "random", "search")
@@ -58,7 +58,7 @@ def on_embeddings(
   pairs: Pairs,
   num_items: int,
   seed: int,
-  measure: Callable[[Scorer], Mapping[str, float]],
+  measures: Mapping[str, Callable[[Scorer], Mapping[str, float]]],
 ) -> AttackRun:
   """The attack on some tables of a recommender's parameters.
 
@@ -72,31 +72,41 @@ def on_embeddings(
     pairs: the fitted interactions.
     num_items: I.
     seed: of negatives and random attacks.
-    measure: scorer -> metrics.
+    measures: part -> (scorer -> metrics).
+
+  Raises:
+    ValueError: when called, for a part that is not measured.
   """
 
   def attack(
-    state: State, attacks: Mapping[str, MakeAttack], sizes: Sequence[float]
+    state: State,
+    attacks: Mapping[str, MakeAttack],
+    sizes: Sequence[float],
+    part: str,
   ) -> list[dict[str, Any]]:
+    if part not in measures:
+      raise ValueError(
+        f"the run does not rank the {part} part of its data; choose"
+        f" {' or '.join(measures)}"
+      )
     params = state.params["model"]
     epoch = 2**32 - 1  # which training never reaches
     triples = batching.triples(pairs.user, pairs.item, num_items, seed)(epoch)
 
     def loss(moved, batch):
-      queries, keys = scorer({**params, **moved})
-      query = queries(batch["user"])
-      positive = jnp.sum(query * keys[batch["positive"]], axis=-1)
-      negative = jnp.sum(query * keys[batch["negative"]], axis=-1)
-      return jnp.mean(bpr(positive, negative))
+      pair = jnp.stack([batch["positive"], batch["negative"]], axis=1)
+      scores = scorer({**params, **moved}).scores(batch["user"], pair)
+      return jnp.mean(bpr(scores[:, 0], scores[:, 1]))
 
-    return robustness.curve(
+    rows = robustness.curve(
       attacks,
       gradients.relative,
       sizes,
       robustness.mean_over(loss, triples),
       {name: params[name] for name in tables},
-      lambda moved: measure(scorer({**params, **moved})),
+      lambda moved: measures[part](scorer({**params, **moved})),
       jax.random.key(seed),
     )
+    return [{"part": part, **row} for row in rows]
 
   return attack

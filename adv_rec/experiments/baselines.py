@@ -11,6 +11,7 @@ import numpy as np
 from adv_rec.experiments import interactions, options
 from adv_rec.experiments.experiment import Experiment
 from adv_rec.experiments.options import Config
+from adv_rec.experiments.ranking import ranking_experiment
 from adv_rec.games import recommend as games
 from adv_rec.models import closed_form
 from adv_rec.models import ials as als
@@ -33,6 +34,16 @@ def popularity(config: Config, workdir: pathlib.Path) -> Experiment:
   )
 
 
+def personal_popularity(config: Config, workdir: pathlib.Path) -> Experiment:
+  """What the user has most often, then what everybody has."""
+  return _experiment(
+    config,
+    workdir,
+    closed_form.personal_popularity,
+    closed_form.fitted_scorer,
+  )
+
+
 def ease(config: Config, workdir: pathlib.Path) -> Experiment:
   """EASE; config.l2 is its only hyperparameter."""
   options.above_zero(config, "l2")
@@ -42,7 +53,7 @@ def ease(config: Config, workdir: pathlib.Path) -> Experiment:
     lambda users, items, shape: closed_form.ease(
       users, items, shape, config.l2
     ),
-    closed_form.ease_scorer,
+    closed_form.fitted_scorer,
   )
 
 
@@ -107,7 +118,7 @@ def _experiment(
   fitted = interactions.fitted(data, config.fit)
   shape = data.num_users, data.num_items
   game = games.closed_form(lambda: fit(fitted.user, fitted.item, shape))
-  return interactions.ranking_experiment(config, data, game, scorer)
+  return ranking_experiment(config, data, game, scorer)
 
 
 def _factor_scorer(params: Params) -> Scorer:

@@ -45,7 +45,8 @@ class Experiment(NamedTuple):
 
   Attributes:
     game: the players.
-    batches: (start, stop) -> global batches; None if there is no step.
+    batches: (start, stop, part) -> batches, see `data.batching`; None if there
+      is no step.
     schedule: how long to train.
     evaluate: state -> metrics, while training; None for none.
     finish: state -> entries of result.json, "metrics" among them; and, not
@@ -53,12 +54,12 @@ class Experiment(NamedTuple):
     dataset: description of the data for result.json.
     watch: the metric to show while training.
     scorer: state -> scorer, of a recommender.
-    attack: (state, attacks, sizes) -> robustness curves, where there are
-      embeddings to move; see `attacks.on_embeddings`.
+    attack: (state, attacks, sizes, part) -> robustness curves, where there
+      are embeddings to move; see `attacks.on_embeddings`.
   """
 
   game: Game
-  batches: Callable[[int, int], Mapping[str, Any]] | None
+  batches: Callable[..., Mapping[str, Any]] | None
   schedule: loop.Schedule
   evaluate: loop.Evaluate | None
   finish: Callable[[State], Mapping[str, Any]]

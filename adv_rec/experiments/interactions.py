@@ -1,25 +1,20 @@
-"""What experiments on interaction logs share: the data and its evaluation."""
+"""What experiments on interaction logs share: the data."""
 
 from __future__ import annotations
 
 import dataclasses
 import pathlib
 import shutil
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from adv_rec.data import atomic, batching, interactions, sources
+from adv_rec.data import atomic, interactions, sources
 from adv_rec.data import dataset as prepared
 from adv_rec.data.dataset import Dataset, Pairs
-from adv_rec.evaluation import diversity, ranking, ranking_metrics
-from adv_rec.experiments import attacks, options
-from adv_rec.experiments.experiment import Experiment
+from adv_rec.experiments import options
 from adv_rec.experiments.options import Config
 from adv_rec.training import parallel
-from adv_rec.training.loop import Schedule
-from adv_rec.types import Game, Params, Scorer, State
 
 FITS = ("train", "train+validation")
 
@@ -116,6 +111,7 @@ def _check(config: Config) -> None:
   options.at_least(1, config, "data.lanes")
   options.at_least(0, config, "data.evaluate_shards")
   options.at_least(1, config, "evaluation.user_block")
+  options.at_least(0, config, "evaluation.users")
   ks, sizes = config.evaluation.ks, config.evaluation.robustness
   if not ks or not all(type(k) is int and k >= 1 for k in ks):
     raise ValueError(
@@ -189,191 +185,3 @@ def _mask(dataset: Dataset) -> str:
   if repeats(dataset):
     return "none"
   return "training items, and for test the validation items"
-
-
-class Evaluator:
-  """Full ranking of the users of one part, as the protocol asks.
-
-  All items are ranked except those of the user's history: train for the
-  validation part, train and validation for the test part. Where the protocol
-  says mask="none", no item is excepted.
-  """
-
-  def __init__(
-    self,
-    dataset: Dataset,
-    config: Config,
-    part: str,
-    fit: str,
-  ):
-    """Prepares the masks.
-
-    Args:
-      dataset: the data.
-      config: the options "evaluation": ks, user_block.
-      part: "validation" or "test".
-      fit: one of `FITS`; popularity is counted over what was fitted.
-
-    Raises:
-      ValueError: a list is longer than the catalogue.
-    """
-    history = ("train",) if part == "validation" else ("train", "validation")
-    if repeats(dataset):
-      history = ()
-    self._part = part
-    self._ks = _within(tuple(config.ks), dataset.num_items)
-    self._user_block = config.user_block
-    self._mask = dataset.history(*history)
-    self._relevant = dataset.history(part)
-    self._users = np.flatnonzero(np.diff(self._relevant[0]))
-    fitted = dataset.history(*fit.split("+"))
-    self._counts = np.bincount(fitted[1], minlength=dataset.num_items)
-    self._train_users = int((np.diff(fitted[0]) > 0).sum())
-    self._categories = _codes(dataset.items.get("category"))
-
-  def rank(self, scorer: Scorer) -> ranking.Ranking:
-    """The lists of all users of the part."""
-    return ranking.top_k(
-      scorer,
-      self._users,
-      self._mask,
-      self._relevant,
-      max(self._ks),
-      user_block=self._user_block,
-    )
-
-  def accuracy(self, scorer: Scorer) -> dict[str, float]:
-    """{"ndcg@10": ...}: means over users."""
-    values = ranking_metrics.per_user(self.rank(scorer), self._ks)
-    return ranking_metrics.summarize(values)
-
-  def all(
-    self, scorer: Scorer
-  ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """Accuracy and diversity, and the accuracy of each user.
-
-    Returns:
-      {"test/ndcg@10": ...}; and {"user": codes [U], "ndcg@10": [U], ...}.
-    """
-    ranked = self.rank(scorer)
-    by_user = ranking_metrics.per_user(ranked, self._ks)
-    values = ranking_metrics.summarize(by_user)
-    for k in self._ks:
-      values |= diversity.evaluate(
-        ranked.items,
-        k,
-        self._counts,
-        self._categories,
-        train_users=self._train_users,
-      )
-    values = {f"{self._part}/{name}": value for name, value in values.items()}
-    return values, {"user": self._users, **by_user}
-
-
-def ranking_experiment(
-  config: Config,
-  data: Dataset,
-  game: Game,
-  scorer: Callable[[Params], Scorer],
-  batches: batching.Batches | None = None,
-  schedule: Schedule | None = None,
-  tables: Sequence[str] = (),
-) -> Experiment:
-  """An experiment of one player, "model", that ends in a scorer.
-
-  Validation is watched where the model is not fitted on it, test always; a
-  part without interactions is left out.
-
-  Args:
-    config: with "evaluation" and "fit".
-    data: what the model is fitted and measured on.
-    game: has the player "model".
-    scorer: parameters of that player -> scorer of all users.
-    batches: see `Experiment`.
-    schedule: no steps by default, for models known without playing.
-    tables: entries of the player's parameters that are embeddings, which an
-      attack may move; none for models without.
-
-  Raises:
-    ValueError: config.evaluation.robustness, and nothing to attack.
-  """
-  sizes = config.evaluation.robustness
-  if sizes and not (tables and len(data.test.user)):
-    missing = "test part" if tables else "embeddings"
-    raise ValueError(
-      f"config option evaluation.robustness={tuple(sizes)}: {config.title} has"
-      f" no {missing} to attack; leave it out"
-    )
-  parts = [
-    part
-    for part, watched in (
-      ("validation", config.fit == "train"),
-      ("test", True),
-    )
-    if watched and len(getattr(data, part).user)
-  ]
-  evaluators = {
-    part: Evaluator(data, config.evaluation, part, config.fit) for part in parts
-  }
-
-  def score(state: State) -> Scorer:
-    return scorer(state.params["model"])
-
-  def evaluate(state: State) -> dict[str, float]:
-    values = evaluators["validation"].accuracy(score(state))
-    return {f"validation/{name}": value for name, value in values.items()}
-
-  attack = None
-  if tables and "test" in evaluators:
-    attack = attacks.on_embeddings(
-      scorer,
-      tables,
-      fitted(data, config.fit),
-      data.num_items,
-      config.seed,
-      evaluators["test"].accuracy,
-    )
-
-  def finish(state: State) -> dict[str, Any]:
-    result: dict[str, Any] = {"metrics": {}}
-    for part, evaluator in evaluators.items():
-      metrics, by_user = evaluator.all(score(state))
-      result["metrics"] |= metrics
-      if part == "test":
-        result["per_user"] = by_user
-    if attack and sizes:
-      kinds = {name: attacks.by_name(name) for name in ("fgm", "random")}
-      result["robustness"] = attack(state, kinds, sizes)
-    return result
-
-  return Experiment(
-    game=game,
-    batches=batches,
-    schedule=schedule or Schedule(),
-    evaluate=evaluate if "validation" in evaluators else None,
-    finish=finish,
-    dataset=description(data, config.fit),
-    watch="validation/ndcg@10",
-    scorer=score,
-    attack=attack,
-  )
-
-
-def _within(ks: tuple[int, ...], num_items: int) -> tuple[int, ...]:
-  if max(ks) > num_items:
-    short = tuple(k for k in ks if k <= num_items) or (1,)
-    raise ValueError(
-      f"config option evaluation.ks={ks}: lists of {max(ks)} are longer than"
-      f" the catalogue of {num_items} items; shorten them, as in {short}"
-    )
-  return ks
-
-
-def _codes(names: np.ndarray | None) -> np.ndarray | None:
-  """Category names as integers, -1 where unknown."""
-  if names is None:
-    return None
-  known = np.array([name is not None for name in names], bool)
-  codes = np.full(len(names), -1)
-  codes[known] = np.unique(names[known].astype(str), return_inverse=True)[1]
-  return codes

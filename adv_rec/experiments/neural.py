@@ -11,6 +11,7 @@ from adv_rec.data import batching
 from adv_rec.experiments import interactions, options, recommend
 from adv_rec.experiments.experiment import Experiment
 from adv_rec.experiments.options import Config
+from adv_rec.experiments.ranking import ranking_experiment
 from adv_rec.games.lightgcn import lightgcn as lightgcn_game
 from adv_rec.games.mult_vae import anneal
 from adv_rec.games.mult_vae import mult_vae as mult_vae_game
@@ -62,7 +63,7 @@ def lightgcn(config: Config, workdir: pathlib.Path) -> Experiment:
   epoch_rows = batching.triples(
     fitted.user, fitted.item, data.num_items, config.seed
   )
-  return interactions.ranking_experiment(
+  return ranking_experiment(
     config,
     data,
     game,
@@ -113,7 +114,7 @@ def mult_vae(config: Config, workdir: pathlib.Path) -> Experiment:
   pad = padded(data.num_items)
   histories = batching.padded_lists(indptr, items, pad)
   epoch_rows = batching.histories(indptr, items, pad, config.seed)
-  return interactions.ranking_experiment(
+  return ranking_experiment(
     config,
     data,
     game,
@@ -193,7 +194,7 @@ def sasrec(config: Config, workdir: pathlib.Path) -> Experiment:
     consistency=config.attack.form == "consistency",
   )
   epoch_rows = batching.sequences(rows, pad, config.seed)
-  return interactions.ranking_experiment(
+  return ranking_experiment(
     config,
     data,
     game,

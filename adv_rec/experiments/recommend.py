@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 
+import jax
 import ml_collections
 import numpy as np
 import optax
@@ -14,6 +15,7 @@ from adv_rec.data.dataset import Dataset
 from adv_rec.experiments import attacks, interactions, options
 from adv_rec.experiments.experiment import Experiment
 from adv_rec.experiments.options import Config
+from adv_rec.experiments.ranking import ranking_experiment
 from adv_rec.games import recommend as games
 from adv_rec.games.supervised import Schedule as StepSchedule
 from adv_rec.games.supervised import start_at
@@ -37,6 +39,7 @@ def default_config() -> Config:
       "evaluation": {
         "ks": (5, 10, 20),
         "user_block": 256,
+        "users": 0,  # a fixed sample of so many, where there are more; 0: all
         "robustness": (),  # sizes in median row norms; empty: no curve
       },
     }
@@ -95,7 +98,8 @@ def matrix_factorization(config: Config, workdir: pathlib.Path) -> Experiment:
     row_sparse=config.row_sparse,
     consistency=config.attack.form == "consistency",
   )
-  if config.row_sparse:
+  # Of several processes that stream shards, none knows all ids of a batch.
+  if config.row_sparse and (jax.process_count() == 1 or not config.data.shards):
     batches = batching.with_local_rows(
       batches,
       {
@@ -103,7 +107,7 @@ def matrix_factorization(config: Config, workdir: pathlib.Path) -> Experiment:
         "item": (("positive", "negative"), padded(data.num_items)),
       },
     )
-  return interactions.ranking_experiment(
+  return ranking_experiment(
     config,
     data,
     game,
@@ -168,7 +172,7 @@ def full_softmax(config: Config, workdir: pathlib.Path) -> Experiment:
   epoch_rows = batching.histories(
     indptr, items, padded(data.num_items), config.seed
   )
-  return interactions.ranking_experiment(
+  return ranking_experiment(
     config,
     data,
     game,

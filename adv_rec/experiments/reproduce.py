@@ -10,6 +10,8 @@ A table is a file in configs/tables/ with a docstring (protocol, sources) and
                     with their program has "kind": "measured" as well
   runs              {"method", "config", "options"} of ours; deterministic
                     methods have "seeds": 1
+  paired            (method, control) whose differences, seed by seed, are
+                    what the table is about; may be left out
 """
 
 from __future__ import annotations
@@ -177,7 +179,8 @@ def summarize(name: str, table: Table, jobs: Sequence[Job]) -> dict[str, Any]:
     {"table", "title", "protocol", "metrics", "command", "dataset", "rows"}; a
     row has "method", "kind" ("published" or "measured"), "metrics" (means)
     and, if it is ours, "sd" over seeds, "seeds", "config", "options",
-    "commit", "device" and "wall_seconds" (mean).
+    "commit", "device" and "wall_seconds" (mean). Where the table has pairs,
+    "paired": see `_paired`.
 
   Raises:
     ValueError: a result lacks a metric of the table, or the runs were
@@ -197,6 +200,11 @@ def summarize(name: str, table: Table, jobs: Sequence[Job]) -> dict[str, Any]:
         dataset = dataset or result["dataset"]
         _same_data(dataset, result["dataset"], job)
   seeds = max((len(found) for found in done.values()), default=0)
+  pairs = [
+    _paired(method, control, done[method], done[control], table["metrics"])
+    for method, control in table.get("paired", ())
+    if method in done and control in done
+  ]
   return {
     "table": name,
     "title": table["title"],
@@ -205,6 +213,7 @@ def summarize(name: str, table: Table, jobs: Sequence[Job]) -> dict[str, Any]:
     "command": f"python scripts/reproduce.py --table={name} --seeds={seeds}",
     "dataset": dataset,
     "rows": rows,
+    **({"paired": pairs} if pairs else {}),
   }
 
 
@@ -242,11 +251,71 @@ def _robustness(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
   points = defaultdict(list)
   for result in results:
     for row in result.get("robustness", ()):
-      points[row["attack"], row["relative_epsilon"]].append(row["ndcg@10"])
+      points[row["attack"], row["relative_epsilon"]].append(row)
   return [
-    {"attack": a, "relative_epsilon": e, "ndcg@10": statistics.fmean(values)}
-    for (a, e), values in points.items()
+    {
+      "attack": attack,
+      "relative_epsilon": relative,
+      "epsilon": {
+        name: statistics.fmean(row["epsilon"][name] for row in rows)
+        for name in rows[0]["epsilon"]
+      },
+      "ndcg@10": statistics.fmean(row["ndcg@10"] for row in rows),
+    }
+    for (attack, relative), rows in points.items()
   ]
+
+
+def _paired(
+  method: str, control: str, ours, theirs, metrics: Sequence[str]
+) -> dict[str, Any]:
+  """Differences, method minus control, over the seeds that both have.
+
+  Returns:
+    {"method", "control", "seeds", "differences": name -> {"mean", "sd"}}; the
+    names are metrics and, where both were attacked, "kept fgm 0.5": of shares
+    of the clean nDCG@10.
+  """
+  other = {job.seed: result for job, result in theirs}
+  values = defaultdict(list)
+  seeds = [job.seed for job, _ in ours if job.seed in other]
+  for job, result in ours:
+    if job.seed not in other:
+      continue
+    for name in metrics:
+      one, two = (
+        r["metrics"][f"test/{name}"] for r in (result, other[job.seed])
+      )
+      values[name].append(one - two)
+    one, two = _kept(result), _kept(other[job.seed])
+    for attack, size in one.keys() & two.keys():
+      values[f"kept {attack} {size:g}"].append(
+        one[attack, size] - two[attack, size]
+      )
+  return {
+    "method": method,
+    "control": control,
+    "seeds": len(seeds),
+    "differences": {
+      name: {
+        "mean": statistics.fmean(v),
+        "sd": statistics.stdev(v) if v[1:] else None,
+      }
+      for name, v in sorted(values.items())
+    },
+  }
+
+
+def _kept(result: Mapping[str, Any]) -> dict[tuple[str, float], float]:
+  """(attack, relative size) -> share of the clean nDCG@10 of one run."""
+  rows = result.get("robustness", ())
+  clean = {r["attack"]: r["ndcg@10"] for r in rows if not r["relative_epsilon"]}
+  return {
+    (row["attack"], row["relative_epsilon"]): row["ndcg@10"]
+    / clean[row["attack"]]
+    for row in rows
+    if row["relative_epsilon"] and clean[row["attack"]]
+  }
 
 
 def _same_data(one: Mapping, other: Mapping, job: Job) -> None:

@@ -6,7 +6,6 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -109,14 +108,9 @@ def _lists(
   """Yields items and scores of each user, best first."""
   for start in range(0, len(codes), _USERS_AT_ONCE):
     users = codes[start : start + _USERS_AT_ONCE]
-    n = min(n, len(scorer.keys))
+    n = min(n, scorer.num_items)
     lists = ranking.top_k(scorer, users, history, None, n).items
-    scores = jnp.einsum(
-      "bd,bkd->bk",
-      scorer.queries(jnp.asarray(users)),
-      scorer.keys[np.maximum(lists, 0)],
-      precision=jax.lax.Precision.HIGHEST,
-    )
+    scores = scorer.scores(jnp.asarray(users), jnp.maximum(lists, 0))
     for items, values in zip(lists, np.asarray(scores), strict=True):
       there = items >= 0  # nothing else is left to recommend
       yield items[there], values[there]

@@ -62,8 +62,8 @@ def matrix_factorization(
     weight: of the adversarial term, or a schedule of the step.
     whole_rows: whether the attack moves each embedding row once (the paper)
       or each occurrence in the batch on its own.
-    row_sparse: whether steps touch the rows of their batch only; the batch
-      then has local ids, "user_rows" and "item_rows" (data/batching.py).
+    row_sparse: whether steps touch the rows of their batch only; quicker
+      with the entries of `data.batching.with_local_rows`.
     consistency: whether the adversarial term is the divergence of the clean
       and the moved preferences; see `supervised`.
   """
@@ -91,8 +91,11 @@ def matrix_factorization(
     penalty if l2 else None,
     divergence if consistency else None,
   )
-  rows = {"user": "user_rows", "item": "item_rows"} if row_sparse else None
-  return {"model": Player(initializer(model), loss, optimizer, rows=rows)}
+  rows = {"user": ("user",), "item": ("positive", "negative")}
+  player = Player(
+    initializer(model), loss, optimizer, rows=rows if row_sparse else None
+  )
+  return {"model": player}
 
 
 def full_softmax(

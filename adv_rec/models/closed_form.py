@@ -1,4 +1,4 @@
-"""Recommenders that need no training: popularity and EASE."""
+"""Recommenders that need no training: popularities and EASE."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import cho_factor, cho_solve
 
+from adv_rec.models.sparse import SparseRows, product, sparse_rows
 from adv_rec.types import Params, Scorer
 
 
@@ -20,9 +21,37 @@ def popularity(items: np.ndarray, num_items: int) -> Params:
 def popularity_scorer(params: Params) -> Scorer:
   """Every user gets the same ranking, by count."""
   return Scorer(
-    jax.tree_util.Partial(lambda users: jnp.ones((users.shape[0], 1))),
-    params["counts"][:, None],
+    jax.tree_util.Partial(
+      lambda counts, users: jnp.broadcast_to(
+        counts, (users.shape[0], len(counts))
+      ),
+      params["counts"],
+    ),
+    None,
   )
+
+
+def personal_popularity(
+  users: np.ndarray, items: np.ndarray, shape: tuple[int, int]
+) -> Params:
+  """What the user has most often, then what everybody has.
+
+  GP-TopFreq of Li et al. 2023, "A Next Basket Recommendation Reality Check"
+  (arXiv:2109.14233): hard to beat where purchases repeat.
+
+  Args:
+    users: [N] user of each interaction, repeated ones included.
+    items: [N] item of each interaction.
+    shape: (U, I).
+
+  Returns:
+    {"scores": [I, U]}: counts of the user's own, and as a fraction below 1
+    those of everybody.
+  """
+  everybody = jnp.zeros(shape[1]).at[jnp.asarray(items)].add(1.0)
+  own = jnp.zeros(shape[::-1]).at[jnp.asarray(items), jnp.asarray(users)]
+  share = everybody / (1.0 + jnp.max(everybody))
+  return {"scores": own.add(1.0) + share[:, None]}
 
 
 def ease(
@@ -36,7 +65,8 @@ def ease(
 
     score_ui = x_ui - l2 (K X)_ui / d_i,   d_i = l2 P_ii = 1 - x_i' K x_i,
 
-  so that min(U, I)^2 numbers are factorised, and B is never formed.
+  so that min(U, I)^2 numbers are factorised, and B is never formed. Memory:
+  beside the scores about as much again, and three such squares.
 
   Args:
     users: [N] user of each interaction.
@@ -45,44 +75,61 @@ def ease(
     l2: the ridge penalty.
 
   Returns:
-    {"queries": [U, D], "keys": [I, D]} in float32 with D = 2U or I.
+    {"scores": [I, U]} in float32: all of them, since that is fewer numbers
+    than whatever they could be computed from.
 
   Raises:
     ValueError: l2 is not positive.
   """
   if l2 <= 0:
     raise ValueError(f"ease needs l2 > 0, got {l2}; try 100 to 2000")
-  history = np.zeros(shape, np.float32)
-  history[users, items] = 1.0
   solve = _ease_by_users if shape[0] < shape[1] else _ease_by_items
-  queries, keys = solve(jnp.asarray(history), l2)
-  return {"queries": queries, "keys": keys}
+  by_user = sparse_rows(users, items, shape, min(shape))
+  by_item = sparse_rows(items, users, (shape[1], shape[0]), min(shape))
+  return {"scores": solve(by_user, by_item, shape, l2)}
 
 
-def ease_scorer(params: Params) -> Scorer:
-  """Scores of the users the model was fitted on."""
+def fitted_scorer(params: Params) -> Scorer:
+  """Scores [I, U] that are known: users must have been fitted on."""
   return Scorer(
-    jax.tree_util.Partial(lambda q, users: q[users], params["queries"]),
-    params["keys"],
+    jax.tree_util.Partial(
+      lambda scores, users: scores[:, users].T, params["scores"]
+    ),
+    None,
   )
 
 
-@functools.partial(jax.jit, static_argnums=1)
-def _ease_by_users(x: jax.Array, l2: float) -> tuple[jax.Array, jax.Array]:
-  """Queries [U, 2U] and keys [I, 2U] by the U x U system."""
-  eye = jnp.eye(x.shape[0])
-  k = cho_solve(cho_factor(x @ x.T + l2 * eye, lower=True), eye)
-  d = 1.0 - jnp.sum(x * (k @ x), axis=0)
-  return (
-    jnp.concatenate([-l2 * k, eye], axis=1),
-    jnp.concatenate([x / d, x], axis=0).T,
+@functools.partial(jax.jit, static_argnames=("shape", "l2"))
+def _ease_by_users(by_user, by_item, shape, l2):
+  """Scores [I, U] by the U x U system."""
+  x = _dense(by_item, shape)
+  k = _inverse(product(by_user, x, shape[0]), l2)
+  kx = product(by_item, k, shape[1])
+  d = 1.0 - jnp.sum(x * kx, axis=1, keepdims=True)
+  return x - l2 * kx / d
+
+
+@functools.partial(jax.jit, static_argnames=("shape", "l2"))
+def _ease_by_items(by_user, by_item, shape, l2):
+  """Scores [I, U] by the I x I system."""
+  x = _dense(by_user, shape[::-1])
+  p = _inverse(product(by_item, x, shape[1]), l2)
+  b = (jnp.eye(len(p)) - p / jnp.diagonal(p)) * (1.0 - jnp.eye(len(p)))
+  return product(by_user, b, shape[0]).T
+
+
+def _dense(matrix: SparseRows, shape: tuple[int, int]) -> jax.Array:
+  """The matrix [I, U] whose rows, of the shape's second size, are given."""
+  rows = jnp.take_along_axis(
+    jnp.pad(matrix.rows, ((0, 0), (0, 1)), constant_values=shape[1]),
+    matrix.owner,
+    axis=1,
   )
+  ones = jnp.zeros(shape[::-1]).at[rows[..., None], matrix.columns]
+  return ones.set(1.0, mode="drop")
 
 
-@functools.partial(jax.jit, static_argnums=1)
-def _ease_by_items(x: jax.Array, l2: float) -> tuple[jax.Array, jax.Array]:
-  """Queries [U, I] and keys B' [I, I] by the I x I system."""
-  eye = jnp.eye(x.shape[1])
-  p = cho_solve(cho_factor(x.T @ x + l2 * eye, lower=True), eye)
-  b = eye - p / jnp.diagonal(p)
-  return x, (b * (1.0 - eye)).T
+def _inverse(gram: jax.Array, l2: float) -> jax.Array:
+  """(gram + l2 I)^-1."""
+  eye = jnp.eye(len(gram))
+  return cho_solve(cho_factor(gram + l2 * eye, lower=True), eye)

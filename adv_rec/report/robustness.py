@@ -11,6 +11,7 @@ from adv_rec.report.plots import Series, line_chart
 from adv_rec.report.results import Run, number
 
 X_LABEL = "epsilon / median row norm of the attacked table"
+ABSOLUTE = "epsilon, the length that an item row is moved by"
 
 
 class Row(NamedTuple):
@@ -55,6 +56,16 @@ def rows(run: Run, k: int = 10) -> list[Row]:
   return found
 
 
+def part(runs: Mapping[str, Run]) -> str:
+  """The parts of the data that the curves were measured on: "test"."""
+  parts = {
+    str(record.get("part", "test"))
+    for run in runs.values()
+    for record in run.result.get("robustness") or []
+  }
+  return " and ".join(sorted(parts)) or "test"
+
+
 def attack_name(attack: str) -> str:
   """An attack as the reader sees it: "fgm" -> "FGM"."""
   return "random noise" if attack.startswith("random") else attack.upper()
@@ -63,10 +74,13 @@ def attack_name(attack: str) -> str:
 def charts(
   runs: Mapping[str, Run], colors: Mapping[str, int], k: int = 10
 ) -> list[str]:
-  """nDCG@k, and the share of it that is kept, against relative epsilon.
+  """nDCG@k and the share of it that is kept, against relative epsilon.
 
-  Attacks are solid and their random control is dashed. Repeated measurements
-  at one epsilon become their mean, with a band from the least to the most.
+  Then nDCG@k against epsilon itself, by which a model with longer rows looks
+  more robust than it is; tables are moved by lengths of their own, so that of
+  the items is shown. Attacks are solid and their random control is dashed.
+  Repeated measurements at one epsilon become their mean, with a band from the
+  least to the most.
 
   Args:
     runs: label -> run; runs without measurements are left out.
@@ -74,14 +88,14 @@ def charts(
     k: length of the list.
 
   Returns:
-    SVG texts: none, one or two, as the results allow.
+    SVG texts: up to three, as the results allow.
   """
   measured = {label: rows(run, k) for label, run in runs.items()}
   attacks = list(dict.fromkeys(r.attack for m in measured.values() for r in m))
   control = [attack for attack in attacks if attack.startswith("random")]
   gradient = [attack for attack in attacks if attack not in control]
   order = gradient[:1] + control[:1] + gradient[1:] + control[1:]
-  absolute, share = [], []
+  ndcgs, shares, lengths = [], [], []
   for label, found in measured.items():
     reference = clean(runs[label], k)
     for dash, attack in enumerate(order):
@@ -89,21 +103,30 @@ def charts(
       style = (label, colors[label], dash)
       ndcg = [(r.relative, r.ndcg) for r in mine]
       kept = [(r.relative, r.kept) for r in mine]
+      length = [(_length(r.epsilon), r.ndcg) for r in mine]
       if mine and reference:
         ndcg, kept = [(0.0, reference), *ndcg], [(0.0, 1.0), *kept]
-      absolute.append(_series(ndcg, *style))
-      share.append(_series(kept, *style))
+      ndcgs.append(_series(ndcg, *style))
+      shares.append(_series(kept, *style))
+      lengths.append(_series(length, *style))
   names = [attack_name(attack) for attack in order]
+  title = f"{part(runs).capitalize()} nDCG@{k}"
   return [
-    line_chart(
-      [s for s in series if s.x], title, X_LABEL, dashes=names, zero=True
-    )
-    for series, title in (
-      (absolute, f"Test nDCG@{k}"),
-      (share, f"Share of clean nDCG@{k} kept"),
+    line_chart([s for s in series if s.x], head, x, dashes=names, zero=True)
+    for series, head, x in (
+      (ndcgs, title, X_LABEL),
+      (shares, f"Share of clean nDCG@{k} kept", X_LABEL),
+      (lengths, title, ABSOLUTE),
     )
     if any(s.x for s in series)
   ]
+
+
+def _length(epsilon: Mapping[str, float] | float | None) -> float | None:
+  """How far an item row is moved, or else a row of the first table."""
+  if not isinstance(epsilon, Mapping):
+    return epsilon
+  return number(epsilon.get("item", next(iter(epsilon.values()), None)))
 
 
 def _series(

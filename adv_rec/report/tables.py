@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from adv_rec.report import protocol, table
+from adv_rec.report import protocol, robustness, table
+from adv_rec.report.results import Run
 
 Table = Mapping[str, Any]  # what scripts/reproduce.py writes
 
@@ -35,13 +37,18 @@ def text(result: Table) -> str:
 
   rule = "  ".join("-" * width for width in widths)
   words = textwrap.fill(_protocol(result), 80)
-  return "\n".join(
-    [result["title"], words, "", line(rows[0]), rule, *map(line, rows[1:])]
-  )
+  lines = [result["title"], words, "", line(rows[0]), rule]
+  lines += map(line, rows[1:])
+  for sentence in _paired(result):
+    lines += ["", textwrap.fill(sentence, 80)]
+  return "\n".join(lines)
 
 
 def markdown(result: Table) -> str:
-  """The section of a table in docs/results.md."""
+  """The section of a table in docs/results.md.
+
+  Its pictures, if it has curves, are those of `pictures`.
+  """
   parts = [
     f"## {result['title']}",
     textwrap.fill(_protocol(result), 80),
@@ -50,8 +57,34 @@ def markdown(result: Table) -> str:
   ]
   if robust := _robustness(result):
     parts.append(robust)
+    parts += [
+      f"![{result['title']}, {name} epsilon]({file})"
+      for name, file in zip(
+        ("relative", "absolute"), pictures(result), strict=True
+      )
+    ]
+  parts += [textwrap.fill(sentence, 80) for sentence in _paired(result)]
   parts.append(textwrap.fill(_provenance(result), 80))
   return "\n\n".join(parts)
+
+
+def pictures(result: Table) -> dict[str, str]:
+  """nDCG@10 against relative and absolute epsilon: file in docs/ -> SVG.
+
+  Empty where no run of the table was attacked.
+  """
+  runs = {
+    row["method"]: Run(Path(), dict(row), [])
+    for row in result["rows"]
+    if row.get("robustness")
+  }
+  if not runs:
+    return {}
+  ndcg, _, length = robustness.charts(
+    runs, {method: color for color, method in enumerate(runs)}
+  )
+  name = f"results/{result['table']}"
+  return {f"{name}_relative.svg": ndcg, f"{name}_absolute.svg": length}
 
 
 def document(results: Sequence[Table]) -> str:
@@ -141,6 +174,30 @@ def _robustness(result: Table) -> str:
     "many median row norms, along the gradient or at random:\n\n"
     + _pipes(lines)
   )
+
+
+def _paired(result: Table) -> list[str]:
+  """A sentence for each pair of methods that were compared seed by seed."""
+  sentences = []
+  for pair in result.get("paired", ()):
+    parts = []
+    for name, found in pair["differences"].items():
+      if name.startswith("kept"):
+        _, attack, size = name.split()
+        scale, unit = 100, f" points kept under {attack} {size}"
+        form = ".1f"
+      else:
+        scale, unit, form = 1, f" {table.heading(name)}", ".4f"
+        if abs(found["mean"]) >= 1:
+          form = ".0f"
+      sd = found["sd"]
+      spread = "" if sd is None else f" ± {scale * sd:{form}}"
+      parts.append(f"{scale * found['mean']:+{form}}{spread}{unit}")
+    sentences.append(
+      f"{pair['method']} minus {pair['control']}, paired over"
+      f" {pair['seeds']} seeds: {', '.join(parts)}."
+    )
+  return sentences
 
 
 def _pipes(rows: Sequence[Sequence[str]], last: str = "---:") -> str:

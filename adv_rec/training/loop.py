@@ -48,7 +48,7 @@ class Interrupted(SystemExit):
 
 def train(
   game: Game,
-  batches: Callable[[int, int], Mapping[str, np.ndarray]] | None,
+  batches: Callable[..., Mapping[str, np.ndarray]] | None,
   schedule: Schedule,
   workdir: pathlib.Path,
   seed: int,
@@ -67,8 +67,8 @@ def train(
   Args:
     game: the players; with no steps to play, their initial state is the
       result (closed-form models).
-    batches: (start, stop) -> {name: [stop - start, B, ...]}; None with no
-      steps to play.
+    batches: (start, stop, part) -> {name: [stop - start, B / P, ...]}, the
+      rows of `parallel.part`; None with no steps to play.
     schedule: when to do what.
     workdir: receives metrics.jsonl, tensorboard/ and checkpoints/.
     seed: of the root key.
@@ -114,9 +114,9 @@ def train(
 
   def fetch(start: int, stop: int):
     assert batches is not None
-    return parallel.feed(batches(start, stop), mesh, mode)
+    return parallel.feed(batches(start, stop, part), mesh, mode)
 
-  calls = list(_calls(first, schedule))
+  calls, part = list(_calls(first, schedule)), parallel.part(mesh)
   pending = None  # the call whose metrics are still on the device
   with (
     _terminated() as stop_now,

@@ -84,32 +84,53 @@ def place(state: State, mesh: Mesh, **kwargs: Any) -> State:
   return jax.jit(lambda state: state, out_shardings=where)(state)
 
 
+def part(mesh: Mesh) -> tuple[int, int]:
+  """(p, P): this process feeds the p-th of P equal parts of each batch.
+
+  Processes whose devices lie at the same places of "data", side by side along
+  "model", feed the same part. Where places overlap otherwise, all feed (0, 1),
+  the whole.
+  """
+  places: dict[int, list[int]] = {}
+  for place, devices in enumerate(mesh.devices):
+    for process in {device.process_index for device in devices}:
+      places.setdefault(process, []).append(place)
+  parts = sorted({tuple(own) for own in places.values()})
+  if len(mesh.devices) != sum(map(len, parts)) or len({*map(len, parts)}) > 1:
+    return 0, 1
+  return parts.index(tuple(places[jax.process_index()])), len(parts)
+
+
 def feed(
   batches: Mapping[str, np.ndarray], mesh: Mesh, mode: str = "jit"
 ) -> Batch:
   """Puts batches [K, B, ...] onto the devices, split by rows over "data".
 
-  Every process passes the same global batches and keeps its own rows, so the
-  rows of a batch do not depend on the number of processes.
+  Args:
+    batches: {name: [K, B / P, ...]}, for P parts: the rows of `part(mesh)`.
+    mesh: from `make_mesh`.
+    mode: "jit" or "pmap".
 
   Raises:
     ValueError: the rows of a batch do not divide among the devices.
   """
-  parts = mesh.shape["data"]
+  devices, (_, parts) = mesh.shape["data"], part(mesh)
   for name, x in batches.items():
-    if x.shape[1] % parts:
+    if x.shape[1] * parts % devices:
       raise ValueError(
-        f"batch entry {name!r} has {x.shape[1]} rows, which {parts} devices"
-        " cannot share equally; choose a multiple for batch_size"
+        f"batch entry {name!r} has {x.shape[1] * parts} rows, which {devices}"
+        " devices cannot share equally; choose a multiple for batch_size"
       )
   if mode == "pmap":
     return {
-      name: x.reshape(x.shape[0], parts, -1, *x.shape[2:])
+      name: x.reshape(x.shape[0], devices, -1, *x.shape[2:])
       for name, x in batches.items()
     }
   rows = NamedSharding(mesh, PartitionSpec(None, "data"))
   return {
-    name: jax.make_array_from_callback(x.shape, rows, x.__getitem__)
+    name: jax.make_array_from_process_local_data(
+      rows, x, (x.shape[0], x.shape[1] * parts, *x.shape[2:])
+    )
     for name, x in batches.items()
   }
 

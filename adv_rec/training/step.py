@@ -59,7 +59,8 @@ def make_step(game: Game, axis_name: str | None = None) -> Step:
 
   Raises:
     ValueError: a player updates rows of a table and the game has several
-      rounds or a mapped axis: row ids belong to the whole batch.
+      rounds or a mapped axis: row ids belong to the whole batch. When called,
+      the rows of a batch do not divide among the rounds.
   """
   rounds = max((player.updates for player in game.values()), default=1)
   for name, player in game.items():
@@ -111,10 +112,17 @@ def make_step(game: Game, axis_name: str | None = None) -> Step:
 def _round(batch: Batch, rounds: int, i: jax.Array) -> dict[str, Any]:
   if rounds == 1:
     return dict(batch)
-  return jax.tree.map(
-    lambda x: x.reshape(x.shape[0] // rounds, rounds, *x.shape[1:])[:, i],
-    dict(batch),
-  )
+  for name, x in batch.items():
+    if x.shape[0] % rounds:
+      raise ValueError(
+        f"batch entry {name!r} has {x.shape[0]} rows, which the {rounds}"
+        " updates of a step cannot share equally; choose a multiple for"
+        " batch_size"
+      )
+  return {
+    name: x.reshape(x.shape[0] // rounds, rounds, *x.shape[1:])[:, i]
+    for name, x in batch.items()
+  }
 
 
 def _learn(
@@ -129,6 +137,7 @@ def _learn(
   """One update of one player."""
   whole = params, opt_state
   if player.rows:
+    batch = _with_local_rows(player, params, batch)
     marks = _mark_tables(player, params, opt_state)
     params, opt_state = _take_rows(marks, whole, batch)
   gradients, metrics = player.gradient(player.loss)(
@@ -143,8 +152,10 @@ def _learn(
   return params, opt_state, metrics
 
 
-# Row-sparse updates. The batch names the rows it needs by unique global ids
-# (padded with ids past the end) and refers to them by local ids 0..U-1. The
+# Row-sparse updates. The batch names the rows of a table that it needs by
+# unique global ids (padded with ids past the end), in the entry TABLE_rows, and
+# refers to them by local ids 0..U-1; where that entry is missing, because no
+# host knows the whole batch, both are found here, which takes longer. The
 # loss and the optimizer see [U, D] in place of the table and of each
 # optimizer statistic of its shape; the new rows are then written back. With a
 # zero gradient SGD and Adagrad leave a row alone, so for them this equals the
@@ -152,11 +163,26 @@ def _learn(
 # their lazy forms: a row changes only in the steps that visit it.
 
 
+def _with_local_rows(player: Player, params: Params, batch: Batch) -> Batch:
+  batch = dict(batch)
+  for table, fields in (player.rows or {}).items():
+    if f"{table}_rows" in batch:
+      continue
+    rows = params[table].shape[0]
+    ids = jnp.concatenate([batch[field] for field in fields])
+    unique = jnp.unique(ids, size=min(rows, ids.size), fill_value=rows)
+    for field in fields:
+      batch[field] = jnp.searchsorted(unique, batch[field])
+    batch[f"{table}_rows"] = unique
+  return batch
+
+
 def _mark_tables(player: Player, params: Params, opt_state: Any) -> Any:
-  """(params, opt_state) with each array replaced by its row field, or ""."""
-  fields = player.rows or {}
+  """(params, opt_state) with each array replaced by its row entry, or ""."""
   marks = {
-    name: jax.tree.map(lambda _, name=name: fields.get(name, ""), value)
+    name: jax.tree.map(
+      lambda _, name=name: f"{name}_rows" if name in player.rows else "", value
+    )
     for name, value in params.items()
   }
   return marks, optax.tree_utils.tree_map_params(

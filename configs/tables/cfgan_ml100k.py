@@ -23,9 +23,12 @@ _CFGAN = (0.444, 0.152, 0.476, 0.681, 0.294, 0.433)
 def get_table():
   return {
     "title": "CFGAN's split of MovieLens-100K",
-    "protocol": "The authors' own split; every rating is a positive.",
+    "protocol": """The authors' own split; every rating is a positive. EASE's
+      penalty was chosen on a tenth cut from train; ItemKNN and PureSVD run with
+      the settings of earlier measurements of ours, the others with those
+      chosen on the random split of the same ratings.""",
     "metrics": list(_METRICS),
-    "seeds": 5,
+    "seeds": 3,
     "published": [
       {
         "method": "CFGAN",
@@ -41,15 +44,32 @@ def get_table():
         "seeds": 1,
       },
       {
+        "method": "ItemKNN",
+        "config": "configs/recommend/item_knn.py",
+        "options": f"{_DATA},neighbours=200,shrink=20",
+        "seeds": 1,
+      },
+      {
+        "method": "PureSVD",
+        "config": "configs/recommend/pure_svd.py",
+        "options": f"{_DATA},model.dim=25",
+        "seeds": 1,
+      },
+      {
         "method": "EASE",
         "config": "configs/recommend/ease.py",
-        "options": f"{_DATA},l2=500",
+        "options": _DATA,
         "seeds": 1,
+      },
+      {
+        "method": "iALS",
+        "config": "configs/recommend/ials.py",
+        "options": f"{_DATA},l2=0.35",
       },
       {
         "method": "MF, full softmax",
         "config": "configs/recommend/softmax.py",
-        "options": _DATA,
+        "options": f"{_DATA},learning_rate=0.01,l2=0.05,epochs=60",
       },
       {
         "method": "BPR-MF",

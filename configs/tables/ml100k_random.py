@@ -66,7 +66,7 @@ def get_table():
       {
         "method": "EASE",
         "config": "configs/recommend/ease.py",
-        "options": f"{_DATA},l2=500",
+        "options": _DATA,
         "seeds": 1,
       },
       {
