@@ -8,6 +8,7 @@ import sys
 import programs
 import pytest
 
+from adv_rec.data import dataset as prepared_data
 from adv_rec.experiments import reproduce
 from adv_rec.report import tables
 
@@ -72,10 +73,11 @@ def result(job, value=None, **changes):
 
 def test_runs_are_planned_by_seeds_and_deterministic_ones_once(tmp_path):
   jobs = reproduce.plan(TABLE, tmp_path)
+  data = f"data.prepared={tmp_path / 'data'}"
   assert [(job.method, job.options) for job in jobs] == [
-    ("New | best", "seed=0"),
-    ("EASE", "l2=7,seed=0"),
-    ("New | best", "seed=1"),
+    ("New | best", f"{data},seed=0"),
+    ("EASE", f"{data},l2=7,seed=0"),
+    ("New | best", f"{data},seed=1"),
   ]
   assert jobs[0].workdir == tmp_path / "runs" / "New_best" / "0"
   assert len(reproduce.plan(TABLE, tmp_path, 5)) == 6
@@ -202,6 +204,11 @@ def test_finished_runs_of_the_same_config_are_kept(prepared, tmp_path):
     ]
 
   assert not reproduce.finished(job, ROOT)
+  reproduce.prepare([job], ROOT, tmp_path)
+  assert prepared_data.load(tmp_path / "data").fingerprint
+  other = job._replace(options=f"{job.options},data.seed=3")
+  with pytest.raises(ValueError, match="asks for other data"):
+    reproduce.prepare([job, other], ROOT, tmp_path)
   assert reproduce.execute([job], command) == {}
   assert reproduce.finished(job, ROOT)
   assert not reproduce.finished(job._replace(options="seed=1"), ROOT)

@@ -28,7 +28,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from adv_rec.experiments import options
+from adv_rec.experiments import interactions, options
 
 Table = Mapping[str, Any]
 _logger = logging.getLogger(__name__)
@@ -82,7 +82,8 @@ def plan(table: Table, out: pathlib.Path, seeds: int | None = None):
 
   Args:
     table: from `load`.
-    out: workdirs are out/runs/METHOD/SEED.
+    out: workdirs are out/runs/METHOD/SEED; the data that all share is out/data,
+      see `prepare`.
     seeds: instead of the table's own number; runs that have a number of
       their own (deterministic ones) keep it.
 
@@ -95,13 +96,42 @@ def plan(table: Table, out: pathlib.Path, seeds: int | None = None):
       run["method"],
       seed,
       run["config"],
-      ",".join(filter(None, (run.get("options", ""), f"seed={seed}"))),
+      ",".join(
+        filter(
+          None,
+          (f"data.prepared={out / 'data'}", run.get("options"), f"seed={seed}"),
+        )
+      ),
       out / "runs" / _slug(run["method"]) / str(seed),
     )
     for seed in range(count)
     for run in table["runs"]
     if seed < run.get("seeds", count)
   ]
+
+
+def prepare(jobs: Sequence[Job], root: pathlib.Path, out: pathlib.Path) -> None:
+  """Prepares the data of a table once, as out/data.
+
+  Args:
+    jobs: from `plan`.
+    root: the checkout that has the configs.
+    out: what `plan` was given.
+
+  Raises:
+    ValueError: the runs ask for different data; or see `open_dataset`.
+    FileNotFoundError: the data is not there.
+  """
+  configs = [options.load(root / job.config, job.options) for job in jobs]
+  for job, config in zip(jobs, configs, strict=True):
+    if config.data.prepared == str(out / "data"):
+      config.data.prepared = ""
+    asked = [(c.dataset, c.data.to_dict()) for c in (config, configs[0])]
+    if asked[0] != asked[1]:
+      raise ValueError(
+        f"{job} asks for other data than {jobs[0]}; a table has one protocol"
+      )
+  interactions.open_dataset(configs[0], out)
 
 
 def finished(job: Job, root: pathlib.Path) -> bool:
