@@ -14,6 +14,7 @@ L2 = {
   "apr_movielens_100k": 300.0,
   "cfgan_ml100k": 500.0,
   "completejourney": 1000.0,
+  "gowalla": 80.0,  # of the published run, BARS-Match
   "ml100k_random": 300.0,
   "movielens_100k": 200.0,
 }

@@ -35,18 +35,19 @@ def get_table():
         "seeds": 1,
       },
       {
+        "method": "EASE",
+        "config": "configs/recommend/ease.py",
+        "options": _DATA,
+        "seeds": 1,
+      },
+      {
+        "method": "iALS",
+        "config": "configs/recommend/ials.py",
+        "options": _DATA,
+      },
+      {
         "method": "BPR-MF",
         "config": "configs/recommend/bpr.py",
-        "options": _DATA,
-      },
-      {
-        "method": "APR",
-        "config": "configs/recommend/apr.py",
-        "options": _DATA,
-      },
-      {
-        "method": "LightGCN",
-        "config": "configs/recommend/lightgcn.py",
         "options": _DATA,
       },
     ],

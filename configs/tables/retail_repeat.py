@@ -83,7 +83,7 @@ def get_table():
       {
         "method": "SASRec",
         "config": "configs/recommend/sasrec.py",
-        "options": f"{_DATA},model.length=20,learning_rate=0.003,epochs=12",
+        "options": f"{_DATA},model.length=20,learning_rate=0.003,epochs=6",
       },
     ],
   }
