@@ -87,15 +87,10 @@ def get_table():
         "options": f"{_DATA},l2=0.001,{_CURVE}",
       },
       {
-        "method": "BPR-MF, L2 0.03",
-        "config": "configs/recommend/bpr.py",
-        "options": f"{_DATA},l2=0.03,{_CURVE}",
-        "seeds": 3,
-      },
-      {
         "method": "APR",
         "config": "configs/recommend/apr.py",
         "options": f"{_DATA},{_CURVE}",
+        "seeds": 3,
       },
       {
         "method": "APR, epsilon 0.4",
@@ -105,7 +100,7 @@ def get_table():
       {
         "method": "LightGCN",
         "config": "configs/recommend/lightgcn.py",
-        "options": f"{_DATA},batch_size=65536,epochs=30",
+        "options": f"{_DATA},batch_size=65536,epochs=20",
         "seeds": 3,
       },
       {
@@ -117,7 +112,7 @@ def get_table():
       {
         "method": "SASRec",
         "config": "configs/recommend/sasrec.py",
-        "options": f"{_DATA},model.length=20,learning_rate=0.003,epochs=6",
+        "options": f"{_DATA},model.length=20,learning_rate=0.003,epochs=5",
         "seeds": 3,
       },
     ],
