@@ -84,8 +84,12 @@ def whole_tables(params: Params, batch: Batch) -> dict[str, jax.Array]:
 
 def batch_rows(tables: Params, batch: Batch) -> dict[str, jax.Array]:
   """Lookup: one row for each member of each triple. {[N, D]} -> {[B, D]}."""
+  # One lookup of items, and so one scatter of their gradients, takes little
+  # more than half the step of two (XLA on the CPU).
+  items = jnp.concatenate([batch["positive"], batch["negative"]])
+  positive, negative = jnp.split(tables["item"][items], 2)
   return {
     "user": tables["user"][batch["user"]],
-    "positive": tables["item"][batch["positive"]],
-    "negative": tables["item"][batch["negative"]],
+    "positive": positive,
+    "negative": negative,
   }
