@@ -318,7 +318,7 @@ def _paired(
       )
       values[name].append(one - two)
     one, two = _kept(result), _kept(other[job.seed])
-    for attack, size in one.keys() & two.keys():
+    for attack, size in sorted(one.keys() & two.keys()):
       values[f"kept {attack} {size:g}"].append(
         one[attack, size] - two[attack, size]
       )
@@ -331,7 +331,7 @@ def _paired(
         "mean": statistics.fmean(v),
         "sd": statistics.stdev(v) if v[1:] else None,
       }
-      for name, v in sorted(values.items())
+      for name, v in values.items()
     },
   }
 
