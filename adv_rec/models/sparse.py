@@ -80,12 +80,14 @@ def sum_by_row(values: jax.Array, owner: jax.Array, n_rows: int) -> jax.Array:
 
 def product(matrix: SparseRows, table: jax.Array, n_rows: int) -> jax.Array:
   """Matrix times table. [M, D] -> [n_rows, D]; traceable by JAX."""
-  padded = jnp.concatenate([table, jnp.zeros((1, table.shape[1]))])
 
-  def one_block(block):
+  # Nothing of the table's or the result's size is copied: they may be as large
+  # as memory allows (EASE).
+  def one_block(result, block):
     rows, columns, owner = block
-    return sum_by_row(jnp.sum(padded[columns], axis=1), owner, len(rows))
+    known = table.at[columns].get(mode="fill", fill_value=0)
+    sums = sum_by_row(jnp.sum(known, axis=1), owner, len(rows))
+    return result.at[rows].set(sums, mode="drop"), None
 
-  sums = jax.lax.map(one_block, matrix)
   result = jnp.zeros((n_rows, table.shape[1]), table.dtype)
-  return result.at[matrix.rows].set(sums, mode="drop")
+  return jax.lax.scan(one_block, result, matrix)[0]
