@@ -15,6 +15,12 @@ TUNED = {
     "unobserved_weight": 10.0,
     "l2": 0.043,
   },
+  "gowalla": {
+    "model": {"dim": 128},
+    "unobserved_weight": 0.01,
+    "l2": 0.1,
+    "epochs": 8,
+  },
   "ml100k_random": {"l2": 0.35},
   "movielens_100k": {"l2": 0.2},
 }

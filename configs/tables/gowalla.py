@@ -20,7 +20,9 @@ _PUBLISHED = (
 def get_table():
   return {
     "title": "Gowalla, LightGCN's split",
-    "protocol": "The split published with LightGCN.",
+    "protocol": """The split published with LightGCN. EASE's penalty is that of
+      the published run; iALS was chosen by Recall@20 on a tenth cut from train,
+      with 64 factors.""",
     "metrics": ["recall@20", "ndcg@20"],
     "seeds": 3,
     "published": [
@@ -43,11 +45,6 @@ def get_table():
       {
         "method": "iALS",
         "config": "configs/recommend/ials.py",
-        "options": _DATA,
-      },
-      {
-        "method": "BPR-MF",
-        "config": "configs/recommend/bpr.py",
         "options": _DATA,
       },
     ],
