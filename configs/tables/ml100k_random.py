@@ -24,9 +24,8 @@ def get_table():
   return {
     "title": "MovieLens-100K, random split",
     "protocol": """Each user's ratings are split 8:1:1 at random; every rating
-      is a positive. Settings were chosen on
-      validation parts, but EASE's penalty was carried over, and BPR-MF and APR
-      run with what was chosen on the retail data.""",
+      is a positive. Settings were chosen on the validation part, but BPR-MF
+      and APR run with what was chosen on the retail data.""",
     "metrics": ["ndcg@10", "recall@10", "ndcg@20", "recall@20"],
     "seeds": 3,
     "published": [
