@@ -16,7 +16,7 @@ TUNED = {
     "l2": 0.043,
   },
   "gowalla": {
-    "model": {"dim": 128},
+    "model": {"dim": 192},
     "unobserved_weight": 0.01,
     "l2": 0.1,
     "epochs": 8,
