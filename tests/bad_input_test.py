@@ -21,7 +21,7 @@ TWICE = GRID + "".join(
 TRAINING = "epochs=2,batch_size=32,"
 OPTIONS = f"dataset=,{TRAINING}data.k_core=0,evaluation.ks=(2,5)"
 # What may come before the error: the counts after each step of a preparation.
-PROGRESS = re.compile(r"[^:]+: [\d,]+ (interactions|users), .*")
+PROGRESS = re.compile(r"split: \w+|[^:]+: [\d,]+ (interactions|users)(, .*)?")
 
 
 def bpr(options: str = "") -> tuple[str, ...]:

@@ -76,7 +76,7 @@ def test_both_models_are_compared(outputs):
 def test_the_robustness_curves_are_drawn(outputs):
   (found,) = (x for name, x in outputs.items() if name.startswith("runs = "))
   charts = [out.data["image/svg+xml"] for out in found if "data" in out]
-  assert len(charts) == 2
+  assert len(charts) == 3
   for chart in charts:
     assert "BPR-MF" in chart and "APR" in chart and "random noise" in chart
 

@@ -158,7 +158,7 @@ def test_curves_of_other_runs_share_label_and_colour(tmp_path):
   groups = re.findall(
     r'<g class="(s\d)">(?:(?!<g class).)*?<title>(APR|BPR)', target.read_text()
   )
-  assert len(groups) == 2 + 2 * 4 and len(set(groups)) == 2
+  assert len(groups) == 2 + 3 * 4 and len(set(groups)) == 2
 
 
 def test_a_run_that_says_next_to_nothing_gets_its_page(tmp_path):
