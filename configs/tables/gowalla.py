@@ -34,13 +34,13 @@ def get_table():
         "method": "Popularity",
         "config": "configs/recommend/popularity.py",
         "options": _DATA,
-        "seeds": 3,
+        "seeds": 1,
       },
       {
         "method": "EASE",
         "config": "configs/recommend/ease.py",
         "options": _DATA,
-        "seeds": 3,
+        "seeds": 1,
       },
       {
         "method": "iALS",
