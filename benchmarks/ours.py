@@ -15,7 +15,7 @@ from peers import Tables
 
 from adv_rec.data.dataset import Dataset
 from adv_rec.experiments import experiment, interactions, options
-from adv_rec.models import closed_form, ials
+from adv_rec.models import closed_form, ials, svd
 from adv_rec.training import loop
 from adv_rec.types import Scorer, State
 
@@ -25,12 +25,14 @@ CONFIGS = pathlib.Path(__file__).parents[1] / "configs" / "recommend"
 # soon to the peers' quality rather than late to the best one.
 SETTINGS: dict[str, dict[str, str]] = {
   "completejourney": {
+    "ridge SVD": "model.dim=48,l2=150.0,sketch=1.5,passes=3",
     "EASE": "",
     "iALS": "",
     "BPR": "batch_size=16384,learning_rate=0.05,l2=0.003",
     "softmax": "",
   },
   "ml100k_random": {
+    "ridge SVD": "model.dim=24,l2=5.0,sketch=1.5,passes=4",
     "EASE": "",
     "iALS": "",
     "BPR": "learning_rate=0.1,l2=0.003",
@@ -38,10 +40,22 @@ SETTINGS: dict[str, dict[str, str]] = {
   },
 }
 # (epochs between two looks at the validation part, most epochs)
-LOOKS = {"EASE": (1, 1), "iALS": (1, 16), "BPR": (5, 100), "softmax": (2, 60)}
+LOOKS = {
+  "ridge SVD": (1, 1),
+  "EASE": (1, 1),
+  "iALS": (1, 16),
+  "BPR": (5, 100),
+  "softmax": (2, 60),
+}
 # Whose quality each must reach: of all peers, or of those of the same kind.
 RIVALS = {"iALS": ("implicit ALS",), "BPR": ("implicit BPR", "cornac BPR")}
-_NAMES = {"EASE": "ease", "iALS": "ials", "BPR": "bpr", "softmax": "softmax"}
+_NAMES = {
+  "ridge SVD": "ridge_svd",
+  "EASE": "ease",
+  "iALS": "ials",
+  "BPR": "bpr",
+  "softmax": "softmax",
+}
 
 
 def make(job: dict[str, Any], data: Dataset) -> Any:
@@ -51,32 +65,64 @@ def make(job: dict[str, Any], data: Dataset) -> Any:
     f"dataset={data.name},data.prepared={job['data']},seed={job['seed']},"
     f"evaluation.ks=(10,),{job['settings']}",
   )
-  kind = {"EASE": Ease, "iALS": Ials}.get(job["method"], Trained)
-  return kind(config, data)
+  kinds = {"EASE": _ease, "ridge SVD": _ridge_svd, "iALS": Ials}
+  return kinds.get(job["method"], Trained)(config, data)
 
 
-class Ease:
-  """EASE; it knows no epochs, and has scores instead of tables."""
+class Closed:
+  """A closed form: it knows no epochs, and is fitted at once."""
 
-  def __init__(self, config: Any, data: Dataset):
-    self._l2, self._train = config.l2, interactions.fitted(data, "train")
-    self._shape = data.num_users, data.num_items
+  def __init__(self, fit: Callable[[], Any]):
+    self._fit = fit
 
-  def ready(self, epochs: int) -> Callable[[], Scorer]:
+  def ready(self, epochs: int) -> Callable[[], Any]:
     """The fit, to be called."""
     del epochs
     return self._fit
 
   def curve(
-    self, every: int, most: int, visit: Callable[[int, Scorer], None]
+    self, every: int, most: int, visit: Callable[[int, Any], None]
   ) -> None:
     """The one point there is."""
     del every, most
     visit(1, self._fit())
 
-  def _fit(self) -> Scorer:
-    params = closed_form.ease(*self._train, self._shape, self._l2)
+
+def _ease(config: Any, data: Dataset) -> Closed:
+  """EASE, which has scores instead of tables."""
+  train, shape = (
+    interactions.fitted(data, "train"),
+    (data.num_users, data.num_items),
+  )
+
+  def fit() -> Scorer:
+    params = closed_form.ease(*train, shape, config.l2)
     return closed_form.fitted_scorer(jax.block_until_ready(params))
+
+  return Closed(fit)
+
+
+def _ridge_svd(config: Any, data: Dataset) -> Closed:
+  """PureSVD's ridge form, by as few passes as will do."""
+  train, shape = (
+    interactions.fitted(data, "train"),
+    (data.num_users, data.num_items),
+  )
+  spectrum = svd.Spectrum(config.user_exponent, config.item_exponent, config.l2)
+
+  def fit() -> Tables:
+    params = svd.svd(
+      *train,
+      shape,
+      spectrum,
+      dim=config.model.dim,
+      key=jax.random.key(config.seed),
+      sketch=config.sketch,
+      passes=config.passes,
+    )
+    return jax.block_until_ready((params["user"], params["item"]))
+
+  return Closed(fit)
 
 
 class Ials:

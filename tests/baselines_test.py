@@ -12,7 +12,7 @@ import pytest
 from adv_rec.data import planted
 from adv_rec.evaluation import ranking, ranking_metrics
 from adv_rec.experiments import experiment, options
-from adv_rec.models import ials, item_knn, pure_svd, sparse
+from adv_rec.models import ials, item_knn, sparse, svd
 from adv_rec.models.recommenders import MatrixFactorization
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -188,7 +188,7 @@ def test_ials_refuses(changes, message):
 def test_pure_svd_is_the_truncated_svd(shape, dim):
   users, items = random_pairs(shape)
   x = dense(users, items, shape)
-  params = pure_svd.pure_svd(users, items, shape, dim=dim, key=KEY)
+  params = svd.svd(users, items, shape, dim=dim, key=KEY)
   u, s, vt = np.linalg.svd(x)
   best = (u[:, :dim] * s[:dim]) @ vt[:dim]  # = X V V'
   got = params["user"] @ params["item"].T
@@ -204,18 +204,61 @@ def test_pure_svd_finds_the_largest_of_many_singular_values():
   # The sketch is much smaller than the matrix here.
   shape, dim = (150, 130), 6
   pairs = planted.tastes(*shape, groups=5, per_user=15)
-  params = pure_svd.pure_svd(*pairs, shape, dim=dim, key=KEY)
+  params = svd.svd(*pairs, shape, dim=dim, key=KEY)
   s = np.linalg.svd(dense(*pairs, shape), compute_uv=False)
   got = np.linalg.norm(params["user"], axis=0)
   np.testing.assert_allclose(got, s[:dim], rtol=2e-3)
-  again = pure_svd.pure_svd(*pairs, shape, dim=dim, key=KEY)
+  again = svd.svd(*pairs, shape, dim=dim, key=KEY)
   np.testing.assert_array_equal(params["item"], again["item"])
 
 
 @pytest.mark.parametrize("dim", [0, 24])
 def test_pure_svd_refuses_more_factors_than_there_are(dim):
   with pytest.raises(ValueError, match=f"between 1 and 23, .* got {dim}"):
-    pure_svd.pure_svd(*random_pairs(), (37, 23), dim=dim, key=KEY)
+    svd.svd(*random_pairs(), (37, 23), dim=dim, key=KEY)
+
+
+@pytest.mark.parametrize("shape", [(37, 23), (20, 70)])
+@pytest.mark.parametrize(
+  "spectrum", [(0.25, 0.5, 0.0), (0.5, 0.5, 0.3), (0.0, 0.0, 9.0)]
+)
+def test_svd_equals_its_formula(shape, spectrum):
+  users, items = random_pairs(shape)
+  x = dense(users, items, shape)
+  a, b, l2 = spectrum
+  n_user = np.maximum(x.sum(1, keepdims=True), 1) ** a
+  n_item = np.maximum(x.sum(0, keepdims=True), 1) ** b
+  u, s, vt = np.linalg.svd(x / n_user / n_item, full_matrices=False)
+  u, s, vt = u[:, :9], s[:9], vt[:9]
+  want = n_user * (u * s**3 / (s**2 + l2)) @ vt * n_item
+  params = svd.svd(users, items, shape, svd.Spectrum(*spectrum), dim=9, key=KEY)
+  np.testing.assert_allclose(
+    params["user"] @ params["item"].T, want, atol=1e-3 * np.abs(want).max()
+  )
+
+
+def test_svd_with_all_factors_is_ridge_regression():
+  # Jin et al. 2021: min_W |X - X W|^2 + l2 |W|^2 has W = (X'X + l2)^-1 X'X.
+  shape, l2 = (37, 23), 4.0
+  x = dense(*random_pairs(shape), shape)
+  want = x @ np.linalg.solve(x.T @ x + l2 * np.eye(23), x.T @ x)
+  params = svd.svd(
+    *random_pairs(shape), shape, svd.Spectrum(l2=l2), dim=23, key=KEY
+  )
+  np.testing.assert_allclose(params["user"] @ params["item"].T, want, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+  ("changes", "message"),
+  [
+    ({"spectrum": svd.Spectrum(l2=-1.0)}, "l2 >= 0, got -1"),
+    ({"sketch": 0.5}, "sketch >= 1, got 0.5"),
+    ({"passes": 0}, "passes >= 1, got 0"),
+  ],
+)
+def test_svd_refuses(changes, message):
+  with pytest.raises(ValueError, match=message):
+    svd.svd(*random_pairs(), (37, 23), dim=2, key=KEY, **changes)
 
 
 # ItemKNN
@@ -269,11 +312,11 @@ def fit_all(data):
   factors = MatrixFactorization(*shape).scorer
   objective = ials.Objective(0.3, 0.05)
   knn = item_knn.item_knn(users, items, shape, neighbours=20, shrink=5.0)
-  svd = pure_svd.pure_svd(users, items, shape, dim=4, key=KEY)
+  factored = svd.svd(users, items, shape, dim=4, key=KEY)
   als = ials.ials(users, items, shape, objective, dim=4, epochs=8, key=KEY)
   return {
     "item_knn": item_knn.item_knn_scorer(knn),
-    "pure_svd": factors(svd),
+    "pure_svd": factors(factored),
     "ials": factors(als),
   }
 

@@ -142,7 +142,7 @@ class NegativeSampler:
     # The n-th free item of a user is n + (interactions at or below it). With
     # distinct history h_0 < h_1 < ..., h_j - j free items lie below h_j, so
     # that a binary search among these replaces drawing until nothing collides.
-    unique = np.unique(keys)
+    unique = keys[np.diff(keys, prepend=-1) > 0]  # np.unique is slower
     owner = unique // num_items
     counts = np.bincount(owner, minlength=int(self.users.max(initial=-1)) + 1)
     begin = np.cumsum(counts) - counts

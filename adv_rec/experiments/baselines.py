@@ -16,7 +16,7 @@ from adv_rec.games import recommend as games
 from adv_rec.models import closed_form
 from adv_rec.models import ials as als
 from adv_rec.models import item_knn as knn
-from adv_rec.models import pure_svd as svd
+from adv_rec.models import svd as decomposition
 from adv_rec.models.recommenders import MatrixFactorization
 from adv_rec.types import Params, Scorer
 
@@ -74,13 +74,25 @@ def item_knn(config: Config, workdir: pathlib.Path) -> Experiment:
   return _experiment(config, workdir, fit, knn.item_knn_scorer)
 
 
-def pure_svd(config: Config, workdir: pathlib.Path) -> Experiment:
-  """PureSVD with config.model.dim factors."""
-  options.at_least(1, config, "model.dim")
+def svd(config: Config, workdir: pathlib.Path) -> Experiment:
+  """A truncated SVD with config.model.dim factors: PureSVD, or its kin."""
+  options.at_least(1, config, "model.dim", "sketch", "passes")
+  options.at_least(0, config, "l2")
+  spectrum = decomposition.Spectrum(
+    config.user_exponent, config.item_exponent, config.l2
+  )
 
   def fit(users, items, shape) -> Params:
-    key = jax.random.key(config.seed)
-    return svd.pure_svd(users, items, shape, dim=config.model.dim, key=key)
+    return decomposition.svd(
+      users,
+      items,
+      shape,
+      spectrum,
+      dim=config.model.dim,
+      key=jax.random.key(config.seed),
+      sketch=config.sketch,
+      passes=config.passes,
+    )
 
   return _experiment(config, workdir, fit, _factor_scorer)
 

@@ -11,7 +11,7 @@ from adv_rec.games.recommend import (
   initializer,
   mean_bpr,
   mean_divergence,
-  mean_squares,
+  mean_squares_in,
 )
 from adv_rec.games.supervised import Schedule, supervised
 from adv_rec.models.recommenders import (
@@ -61,7 +61,7 @@ def lightgcn(
     return mean_divergence(rows(clean, batch), rows(moved, batch))
 
   def penalty(tables, batch):
-    return l2 * mean_squares(batch_rows(tables, batch))
+    return l2 * mean_squares_in(tables, batch)
 
   loss = supervised(
     whole_tables,

@@ -18,7 +18,7 @@ from adv_rec.models.recommenders import (
   inner,
   whole_tables,
 )
-from adv_rec.types import Game, Params, Player
+from adv_rec.types import Batch, Game, Params, Player
 
 
 def closed_form(fit: Callable[[], Params]) -> Game:
@@ -81,7 +81,9 @@ def matrix_factorization(
     return mean_divergence(rows_of(clean, batch), rows_of(moved, batch))
 
   def penalty(inputs, batch):
-    return l2 * mean_squares(rows_of(inputs, batch))
+    if whole_rows:
+      return l2 * mean_squares_in(inputs, batch)
+    return l2 * mean_squares(inputs)
 
   loss = supervised(
     lookup,
@@ -179,6 +181,23 @@ def mean_divergence(
 def mean_squares(rows: Mapping[str, jax.Array]) -> jax.Array:
   """Mean over the triples of the squared norm of their rows."""
   return jnp.sum(jnp.stack([jnp.mean(inner(x, x)) for x in rows.values()]))
+
+
+def mean_squares_in(tables: Mapping[str, jax.Array], batch: Batch) -> jax.Array:
+  """`mean_squares` of the `batch_rows` of {[N, D]}, at half the step.
+
+  A row counts as often as the batch names it, so that its gradient is its own
+  multiple: one number a triple is scattered instead of D.
+  """
+  ids = {
+    "user": batch["user"],
+    "item": jnp.concatenate([batch["positive"], batch["negative"]]),
+  }
+  total = jnp.zeros(())
+  for name, table in tables.items():
+    times = jnp.zeros(len(table)).at[ids[name]].add(1.0)
+    total += jnp.dot(times, inner(table, table))
+  return total / batch["user"].shape[0]
 
 
 def initializer(model: MatrixFactorization) -> Callable[[jax.Array], Params]:

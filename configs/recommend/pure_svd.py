@@ -17,7 +17,12 @@ def get_config(arg: str = ""):
   config = recommend.default_config()
   config.name = "pure_svd"
   config.title = "PureSVD"
-  config.experiment = "adv_rec.experiments.baselines.pure_svd"
+  config.experiment = "adv_rec.experiments.baselines.svd"
   dim = DIM.get(given.get("dataset", str(config.dataset)), 25)
   config.model = {"dim": dim}
+  config.user_exponent = 0.0  # see ridge_svd.py
+  config.item_exponent = 0.0
+  config.l2 = 0.0
+  config.sketch = 2.0
+  config.passes = 10
   return options.override(config, given)
