@@ -2,6 +2,7 @@ r"""Runs a table of published numbers beside ours, over seeds.
 
   python scripts/reproduce.py --list
   python scripts/reproduce.py --table=ml100k_random --jobs=2
+  python scripts/reproduce.py --table=ml100k_random --method=EASE --method=iALS
 
 A table is a file in configs/tables/. Each run is an ordinary workdir,
 OUT/runs/METHOD/SEED, with its log beside it; finished runs are kept, so that
@@ -11,6 +12,7 @@ XLA_PYTHON_CLIENT_PREALLOCATE=false.
 """
 
 import ast
+import json
 import pathlib
 import signal
 import sys
@@ -18,13 +20,19 @@ import sys
 import cli
 from absl import flags
 
-from adv_rec.experiments import experiment, reproduce
+from adv_rec.experiments import experiment, reproduce, tabulate
 from adv_rec.report import tables
 
 _TABLE = flags.DEFINE_string("table", "", "Which table; see --list.")
 _LIST = flags.DEFINE_bool("list", False, "Print the names of all tables.")
 _SEEDS = flags.DEFINE_integer(
   "seeds", None, "Instead of the table's own number of seeds.", 1
+)
+_METHODS = flags.DEFINE_multi_string(
+  "method",
+  [],
+  "Run this row only, by its name; may be given again. The other rows are"
+  " taken from docs/results/.",
 )
 _JOBS = flags.DEFINE_integer("jobs", 1, "Runs at a time.", 1)
 _OUT = flags.DEFINE_string(
@@ -47,7 +55,11 @@ def main():
     raise ValueError(f"--table={name}: choose {', '.join(names)}")
   table = reproduce.load(_TABLES / f"{name}.py")
   out = pathlib.Path(_OUT.value or f"runs/tables/{name}")
-  jobs = reproduce.plan(table, out, _SEEDS.value)
+  jobs, kept = reproduce.plan(table, out, _SEEDS.value), None
+  if _METHODS.value:
+    jobs = reproduce.only(jobs, _METHODS.value)
+    file = _ROOT / "docs" / "results" / f"{name}.json"
+    kept = json.loads(file.read_text()) if file.exists() else None
   todo = [job for job in jobs if not reproduce.finished(job, _ROOT)]
   there = len(jobs) - len(todo)
   print(f"{there} of {len(jobs)} runs are there already", file=sys.stderr)
@@ -56,7 +68,7 @@ def main():
     reproduce.prepare(todo, _ROOT, out)
   failed = reproduce.execute(todo, _command, _JOBS.value)
   jobs = [job for job in jobs if job not in failed]
-  result = reproduce.summarize(name, table, jobs)
+  result = tabulate.summarize(name, table, jobs, kept)
   out.mkdir(parents=True, exist_ok=True)
   experiment.write_json(out / f"{name}.json", result)
   print(f"\n{tables.text(result)}\n\nWritten to {out / name}.json", flush=True)

@@ -9,7 +9,7 @@ import programs
 import pytest
 
 from adv_rec.data import dataset as prepared_data
-from adv_rec.experiments import reproduce
+from adv_rec.experiments import reproduce, tabulate
 from adv_rec.report import tables
 
 ROOT = programs.ROOT
@@ -87,7 +87,7 @@ def test_rows_are_means_and_deviations_over_seeds(tmp_path):
   jobs = reproduce.plan(TABLE, tmp_path)
   for job in jobs:
     result(job)
-  found = reproduce.summarize("name", TABLE, jobs)
+  found = tabulate.summarize("name", TABLE, jobs)
   old, peer, new, ease = found["rows"]
   assert (old["kind"], peer["kind"]) == ("published", "measured")
   assert new["kind"] == ease["kind"] == "measured"
@@ -130,7 +130,7 @@ def test_pairs_are_compared_seed_by_seed(tmp_path):
   for job in jobs:
     if (job.method, job.seed) != ("Control", 2):  # which is left out
       result(job, 0.5 if job.method == "Control" else None)
-  found = reproduce.summarize("name", table, jobs)
+  found = tabulate.summarize("name", table, jobs)
   (pair,) = found["paired"]
   assert (pair["method"], pair["seeds"]) == ("New | best", 2)
   ndcg = pair["differences"]["ndcg@10"]
@@ -143,7 +143,7 @@ def test_pairs_are_compared_seed_by_seed(tmp_path):
 def test_missing_runs_are_left_out(tmp_path):
   jobs = reproduce.plan(TABLE, tmp_path)
   result(jobs[2])
-  new = reproduce.summarize("name", TABLE, jobs)["rows"][2:]
+  new = tabulate.summarize("name", TABLE, jobs)["rows"][2:]
   assert [(row["method"], row["seeds"]) for row in new] == [("New | best", 1)]
 
 
@@ -152,11 +152,31 @@ def test_a_table_has_one_protocol_and_all_its_metrics(tmp_path):
   result(jobs[0])
   result(jobs[1], dataset={"fingerprint": "g"})
   with pytest.raises(ValueError, match="one protocol"):
-    reproduce.summarize("name", TABLE, jobs)
+    tabulate.summarize("name", TABLE, jobs)
   jobs = reproduce.plan(TABLE, tmp_path / "other")
   result(jobs[0], metrics={"test/ndcg@10": 1.0})
   with pytest.raises(ValueError, match="no test/coverage@10"):
-    reproduce.summarize("name", TABLE, jobs)
+    tabulate.summarize("name", TABLE, jobs)
+
+
+def test_rows_that_are_not_run_are_taken_from_an_older_file(tmp_path):
+  table = TABLE | {"paired": [("New | best", "EASE")]}
+  jobs = reproduce.plan(table, tmp_path / "old")
+  for job in jobs:
+    result(job)
+  old = tabulate.summarize("t", table, jobs)
+  again = reproduce.only(reproduce.plan(table, tmp_path / "new"), ["EASE"])
+  assert [job.method for job in again] == ["EASE"]
+  result(again[0], 0.125, commit="def")
+  new = tabulate.summarize("t", table, again, old)
+  rows = {row["method"]: row for row in new["rows"]}
+  assert rows["New | best"] == old["rows"][2]
+  assert rows["EASE"]["metrics"]["ndcg@10"] == 0.125
+  assert rows["EASE"]["commit"] == "def"
+  assert "paired" not in new  # one of the pair was run anew, the other not
+  assert tabulate.summarize("t", table, [], old) == old
+  with pytest.raises(ValueError, match="no row 'NeuMF'"):
+    reproduce.only(jobs, ["NeuMF"])
 
 
 def test_one_failing_run_does_not_lose_the_others(tmp_path):
@@ -212,7 +232,7 @@ def test_finished_runs_of_the_same_config_are_kept(prepared, tmp_path):
   assert reproduce.execute([job], command) == {}
   assert reproduce.finished(job, ROOT)
   assert not reproduce.finished(job._replace(options="seed=1"), ROOT)
-  row = reproduce.summarize("name", table, [job])["rows"][-1]
+  row = tabulate.summarize("name", table, [job])["rows"][-1]
   assert row["metrics"]["ndcg@10"] > 0 and row["commit"] is not None
 
 

@@ -21,10 +21,9 @@ import logging
 import pathlib
 import re
 import runpy
-import statistics
 import subprocess
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -108,6 +107,20 @@ def plan(table: Table, out: pathlib.Path, seeds: int | None = None):
     for run in table["runs"]
     if seed < run.get("seeds", count)
   ]
+
+
+def only(jobs: Sequence[Job], methods: Sequence[str]) -> list[Job]:
+  """The jobs of some rows.
+
+  Raises:
+    ValueError: the table has no such row.
+  """
+  known = {job.method for job in jobs}
+  if unknown := [name for name in methods if name not in known]:
+    raise ValueError(
+      f"the table has no row {unknown[0]!r}; it has {', '.join(sorted(known))}"
+    )
+  return [job for job in jobs if job.method in methods]
 
 
 def prepare(jobs: Sequence[Job], root: pathlib.Path, out: pathlib.Path) -> None:
@@ -195,165 +208,6 @@ def execute(
     for _, _, process in running.values():
       process.wait()
   return failed
-
-
-def summarize(name: str, table: Table, jobs: Sequence[Job]) -> dict[str, Any]:
-  """The table's result file, from the jobs that have a result.
-
-  Args:
-    name: of the table.
-    table: from `load`.
-    jobs: from `plan`; those without a result are left out.
-
-  Returns:
-    {"table", "title", "protocol", "metrics", "command", "dataset", "rows"}; a
-    row has "method", "kind" ("published" or "measured"), "metrics" (means)
-    and, if it is ours, "sd" over seeds, "seeds", "config", "options",
-    "commit", "device" and "wall_seconds" (mean). Where the table has pairs,
-    "paired": see `_paired`.
-
-  Raises:
-    ValueError: a result lacks a metric of the table, or the runs were
-      measured on different data.
-  """
-  rows = [{"kind": "published", **row} for row in table.get("published", ())]
-  done: dict[str, list[tuple[Job, dict]]] = defaultdict(list)
-  for job in jobs:
-    file = job.workdir / "result.json"
-    if file.is_file():
-      done[job.method].append((job, json.loads(file.read_text())))
-  dataset: dict[str, Any] = {}
-  for run in table["runs"]:
-    if found := done.get(run["method"]):
-      rows.append(_row(run, found, table["metrics"]))
-      for job, result in found:
-        dataset = dataset or result["dataset"]
-        _same_data(dataset, result["dataset"], job)
-  seeds = max((len(found) for found in done.values()), default=0)
-  pairs = [
-    _paired(method, control, done[method], done[control], table["metrics"])
-    for method, control in table.get("paired", ())
-    if method in done and control in done
-  ]
-  return {
-    "table": name,
-    "title": table["title"],
-    "protocol": " ".join(table["protocol"].split()),
-    "metrics": list(table["metrics"]),
-    "command": f"python scripts/reproduce.py --table={name} --seeds={seeds}",
-    "dataset": dataset,
-    "rows": rows,
-    **({"paired": pairs} if pairs else {}),
-  }
-
-
-def _row(run: Mapping[str, Any], found, metrics: Sequence[str]):
-  """One row from the (job, result) pairs of its seeds."""
-  values = {}
-  for metric in metrics:
-    for job, result in found:
-      if f"test/{metric}" not in result["metrics"]:
-        raise ValueError(
-          f"{job.workdir}/result.json has no test/{metric}; set"
-          " evaluation.ks in the options of the run"
-        )
-    values[metric] = [r["metrics"][f"test/{metric}"] for _, r in found]
-  results = [result for _, result in found]
-  row = {
-    "method": run["method"],
-    "kind": "measured",
-    "metrics": {name: statistics.fmean(v) for name, v in values.items()},
-    "sd": {name: statistics.stdev(v) for name, v in values.items() if v[1:]},
-    "seeds": len(found),
-    "config": run["config"],
-    "options": run.get("options", ""),
-    "commit": ", ".join(sorted({r["commit"] for r in results})),
-    "device": results[0]["device"],
-    "wall_seconds": statistics.fmean(r["wall_seconds"] for r in results),
-  }
-  if curve := _robustness(results):
-    row["robustness"] = curve
-  return row
-
-
-def _robustness(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-  """Curves averaged over seeds; empty if the runs were not attacked."""
-  points = defaultdict(list)
-  for result in results:
-    for row in result.get("robustness", ()):
-      points[row["attack"], row["relative_epsilon"]].append(row)
-  return [
-    {
-      "attack": attack,
-      "relative_epsilon": relative,
-      "epsilon": {
-        name: statistics.fmean(row["epsilon"][name] for row in rows)
-        for name in rows[0]["epsilon"]
-      },
-      "ndcg@10": statistics.fmean(row["ndcg@10"] for row in rows),
-    }
-    for (attack, relative), rows in points.items()
-  ]
-
-
-def _paired(
-  method: str, control: str, ours, theirs, metrics: Sequence[str]
-) -> dict[str, Any]:
-  """Differences, method minus control, over the seeds that both have.
-
-  Returns:
-    {"method", "control", "seeds", "differences": name -> {"mean", "sd"}}; the
-    names are metrics and, where both were attacked, "kept fgm 0.5": of shares
-    of the clean nDCG@10.
-  """
-  other = {job.seed: result for job, result in theirs}
-  values = defaultdict(list)
-  seeds = [job.seed for job, _ in ours if job.seed in other]
-  for job, result in ours:
-    if job.seed not in other:
-      continue
-    for name in metrics:
-      one, two = (
-        r["metrics"][f"test/{name}"] for r in (result, other[job.seed])
-      )
-      values[name].append(one - two)
-    one, two = _kept(result), _kept(other[job.seed])
-    for attack, size in sorted(one.keys() & two.keys()):
-      values[f"kept {attack} {size:g}"].append(
-        one[attack, size] - two[attack, size]
-      )
-  return {
-    "method": method,
-    "control": control,
-    "seeds": len(seeds),
-    "differences": {
-      name: {
-        "mean": statistics.fmean(v),
-        "sd": statistics.stdev(v) if v[1:] else None,
-      }
-      for name, v in values.items()
-    },
-  }
-
-
-def _kept(result: Mapping[str, Any]) -> dict[tuple[str, float], float]:
-  """(attack, relative size) -> share of the clean nDCG@10 of one run."""
-  rows = result.get("robustness", ())
-  clean = {r["attack"]: r["ndcg@10"] for r in rows if not r["relative_epsilon"]}
-  return {
-    (row["attack"], row["relative_epsilon"]): row["ndcg@10"]
-    / clean[row["attack"]]
-    for row in rows
-    if row["relative_epsilon"] and clean[row["attack"]]
-  }
-
-
-def _same_data(one: Mapping, other: Mapping, job: Job) -> None:
-  if one["fingerprint"] != other["fingerprint"]:
-    raise ValueError(
-      f"{job.workdir} was measured on data {other['fingerprint']}, other runs"
-      f" of the table on {one['fingerprint']}; a table has one protocol"
-    )
 
 
 def _start(command: Sequence[str], log: pathlib.Path) -> subprocess.Popen:

@@ -24,8 +24,8 @@ def get_table():
   return {
     "title": "MovieLens-100K, random split",
     "protocol": """Each user's ratings are split 8:1:1 at random; every rating
-      is a positive. Settings were chosen on the validation part, but BPR-MF
-      and APR run with what was chosen on the retail data.""",
+      is a positive. Settings were chosen on the validation part, but those of
+      BPR-MF and APR, apart from their epochs, on the retail data.""",
     "metrics": ["ndcg@10", "recall@10", "ndcg@20", "recall@20"],
     "seeds": 3,
     "published": [
@@ -58,6 +58,11 @@ def get_table():
         "seeds": 1,
       },
       {
+        "method": "Ridge SVD",
+        "config": "configs/recommend/ridge_svd.py",
+        "options": _DATA,
+      },
+      {
         "method": "iALS",
         "config": "configs/recommend/ials.py",
         "options": _DATA,
@@ -76,12 +81,12 @@ def get_table():
       {
         "method": "BPR-MF",
         "config": "configs/recommend/bpr.py",
-        "options": _DATA,
+        "options": f"{_DATA},epochs=100",
       },
       {
         "method": "APR",
         "config": "configs/recommend/apr.py",
-        "options": _DATA,
+        "options": f"{_DATA},epochs=100",
       },
       {
         "method": "LightGCN",
@@ -91,7 +96,7 @@ def get_table():
       {
         "method": "Mult-VAE",
         "config": "configs/recommend/mult_vae.py",
-        "options": _DATA,
+        "options": f"{_DATA},model.dropout=0.7",
       },
     ],
   }

@@ -59,6 +59,11 @@ def get_table():
         "seeds": 1,
       },
       {
+        "method": "Ridge SVD",
+        "config": "configs/recommend/ridge_svd.py",
+        "options": _DATA,
+      },
+      {
         "method": "EASE",
         "config": "configs/recommend/ease.py",
         "options": _DATA,
