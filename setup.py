@@ -18,7 +18,6 @@ EXTRAS["test"] = [
   *EXTRAS["notebook"],
   *EXTRAS["lint"],
   "pytest>=8",
-  "scikit-learn>=1.4",
 ]
 EXTRAS["all"] = sorted({name for names in EXTRAS.values() for name in names})
 
@@ -42,6 +41,7 @@ setup(
     "optax>=0.2.4",
     "orbax-checkpoint>=0.11",
     "pyarrow>=15",
+    "scikit-learn>=1.4",
     "tensorboardX>=2.6",
     "tqdm>=4.66",
   ],

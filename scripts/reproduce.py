@@ -64,7 +64,7 @@ def main():
   there = len(jobs) - len(todo)
   print(f"{there} of {len(jobs)} runs are there already", file=sys.stderr)
   signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-  if todo:
+  if todo and table.get("log", True):
     reproduce.prepare(todo, _ROOT, out)
   failed = reproduce.execute(todo, _command, _JOBS.value)
   jobs = [job for job in jobs if job not in failed]

@@ -53,6 +53,26 @@ def modes(
   return result
 
 
+def label_modes(labels: np.ndarray, classes: int) -> dict[str, float]:
+  """Modes among combinations of labels, such as the digits of a stack.
+
+  Metz et al. 2017 (arXiv:1611.02163), section 3.3.
+
+  Args:
+    labels: [N, P] integers below `classes`: P labels of each sample.
+    classes: C; there are C^P modes, equally likely among the real ones.
+
+  Returns:
+    "modes" met at least once, and "mode_kl", KL(q || uniform) in nats of their
+    shares q.
+  """
+  weights = classes ** np.arange(labels.shape[1])
+  count = np.bincount(labels @ weights)
+  q = count[count > 0] / count.sum()
+  total = classes ** labels.shape[1]
+  return {"modes": float(len(q)), "mode_kl": float(q @ np.log(q * total))}
+
+
 def neighbours(
   real: np.ndarray, fake: np.ndarray, k: int = 5, block: int = 256
 ) -> dict[str, float]:

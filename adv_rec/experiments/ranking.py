@@ -107,8 +107,9 @@ def ranking_experiment(
   batches: batching.Batches | None = None,
   schedule: Schedule | None = None,
   tables: Sequence[str] = (),
+  player: str = "model",
 ) -> Experiment:
-  """An experiment of one player, "model", that ends in a scorer.
+  """An experiment that ends in a scorer, made of one of the players.
 
   Validation is watched where the model is not fitted on it, test always; a
   part without interactions is left out. A robustness curve is of validation
@@ -117,12 +118,13 @@ def ranking_experiment(
   Args:
     config: with "evaluation" and "fit".
     data: what the model is fitted and measured on.
-    game: has the player "model".
+    game: has that player.
     scorer: parameters of that player -> scorer of all users.
     batches: see `Experiment`.
     schedule: no steps by default, for models known without playing.
     tables: entries of the player's parameters that are embeddings, which an
       attack may move; none for models without.
+    player: who becomes the scorer, by its averaged parameters if it has them.
 
   Raises:
     ValueError: config.evaluation.robustness, and nothing to attack.
@@ -147,7 +149,7 @@ def ranking_experiment(
   }
 
   def score(state: State) -> Scorer:
-    return scorer(state.params["model"])
+    return scorer(state.average.get(player, state.params[player]))
 
   def evaluate(state: State) -> dict[str, float]:
     values = evaluators["validation"].accuracy(score(state))

@@ -10,6 +10,8 @@ A table is a file in configs/tables/ with a docstring (protocol, sources) and
                     with their program has "kind": "measured" as well
   runs              {"method", "config", "options"} of ours; deterministic
                     methods have "seeds": 1
+  log               False if the runs need no log of interactions; may be left
+                    out
   paired            (method, control) whose differences, seed by seed, are
                     what the table is about; may be left out
 """
@@ -90,6 +92,7 @@ def plan(table: Table, out: pathlib.Path, seeds: int | None = None):
     A list of jobs.
   """
   count = seeds or table["seeds"]
+  data = f"data.prepared={out / 'data'}" if table.get("log", True) else ""
   return [
     Job(
       run["method"],
@@ -98,7 +101,7 @@ def plan(table: Table, out: pathlib.Path, seeds: int | None = None):
       ",".join(
         filter(
           None,
-          (f"data.prepared={out / 'data'}", run.get("options"), f"seed={seed}"),
+          (data, run.get("options"), f"seed={seed}"),
         )
       ),
       out / "runs" / _slug(run["method"]) / str(seed),

@@ -12,7 +12,7 @@ import optax
 
 from adv_rec.losses.gan import Objective, Penalty
 from adv_rec.models.gan import packed, sample
-from adv_rec.types import Batch, Game, Loss, Params, Player
+from adv_rec.types import Batch, Game, Loss, Metrics, Params, Player, plain
 
 # The two networks as functions. Generate: (generator's params, batch, key) ->
 # examples [B, ...]. Discriminate: (discriminator's params, batch, key,
@@ -60,6 +60,9 @@ def adversarial(
       "loss": loss,
       "real_logit": jnp.mean(real_logits),
       "fake_logit": jnp.mean(fake_logits),
+      "accuracy": jnp.mean(
+        jnp.concatenate([real_logits > 0, fake_logits < 0]).astype(loss.dtype)
+      ),
     }
     for i, (penalty, weight) in enumerate(penalties.items()):
       values = penalty(critic, x, y, jax.random.fold_in(penalty_key, i))
@@ -157,12 +160,31 @@ def gan(
       init_discriminator,
       discriminator_loss,
       discriminator_optimizer,
+      gradient=with_norm,
       updates=updates,
     ),
     "generator": Player(
-      init_generator, generator_loss, generator_optimizer, average=average
+      init_generator,
+      generator_loss,
+      generator_optimizer,
+      gradient=with_norm,
+      average=average,
     ),
   }
+
+
+def with_norm(loss: Loss) -> Callable[..., tuple[Params, Metrics]]:
+  """`types.plain` with the norm of the gradient among the metrics."""
+  gradient = plain(loss)
+
+  def measured(*args):
+    gradients, metrics = gradient(*args)
+    return gradients, {
+      **metrics,
+      "gradient_norm": optax.tree.norm(gradients),
+    }
+
+  return measured
 
 
 def _zeros(width: int) -> tuple[jax.Array, ...]:

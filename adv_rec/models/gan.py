@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -11,24 +12,33 @@ import jax.numpy as jnp
 from adv_rec.types import Params
 
 
+def leaky_relu(x: jax.Array) -> jax.Array:
+  """x where it is positive, 0.2 x elsewhere."""
+  return nn.leaky_relu(x, 0.2)
+
+
 class Generator(nn.Module):
-  """Noise, and a condition beside it -> examples; ReLU between the layers.
+  """Noise, and a condition beside it -> examples.
 
   Attributes:
     features: D, width of an example.
     latent: Z, width of the noise.
     hidden: widths of the hidden layers.
+    bounded: whether a hyperbolic tangent ends it: values in (-1, 1).
+    activation: of the hidden layers.
   """
 
   features: int
   latent: int = 16
   hidden: tuple[int, ...] = (128, 128)
+  bounded: bool = False
+  activation: Callable[[jax.Array], jax.Array] = nn.relu
 
   @nn.compact
   def __call__(
     self, noise: jax.Array, condition: jax.Array | None = None
   ) -> jax.Array:
-    """Examples, without bounds.
+    """Examples.
 
     Args:
       noise: [B, Z].
@@ -39,22 +49,25 @@ class Generator(nn.Module):
     """
     x = _beside(noise, condition)
     for width in self.hidden:
-      x = nn.relu(nn.Dense(width)(x))
-    return nn.Dense(self.features)(x)
+      x = self.activation(nn.Dense(width)(x))
+    x = nn.Dense(self.features)(x)
+    return jnp.tanh(x) if self.bounded else x
 
 
 class Discriminator(nn.Module):
   """Examples, and a condition beside them -> logits; large means real.
 
   Attributes:
-    hidden: widths of the hidden layers, each followed by a leaky ReLU.
+    hidden: widths of the hidden layers.
     dropout: share of the hidden units that training leaves out.
     spectral: whether every layer has spectral norm 1, see `SpectralDense`.
+    activation: of the hidden layers; a leaky ReLU of slope 0.2 by default.
   """
 
   hidden: tuple[int, ...] = (128, 128)
   dropout: float = 0.0
   spectral: bool = False
+  activation: Callable[[jax.Array], jax.Array] = leaky_relu
 
   @nn.compact
   def __call__(
@@ -77,7 +90,7 @@ class Discriminator(nn.Module):
     drop = nn.Dropout(self.dropout, deterministic=not train)
     x = _beside(examples, condition)
     for width in self.hidden:
-      x = drop(nn.leaky_relu(dense(width)(x), 0.2))
+      x = drop(self.activation(dense(width)(x)))
     return dense(1)(x)[..., 0]
 
 

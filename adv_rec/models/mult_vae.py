@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from adv_rec.models.apply import Apply
-from adv_rec.models.recommenders import normal_table
+from adv_rec.models.recommenders import multi_hot, normal_table
 from adv_rec.types import Params, Scorer
 
 
@@ -103,8 +103,6 @@ def rows_of(items: jax.Array, num_items: int) -> jax.Array:
     items: distinct ids, padded with ids past the end.
     num_items: I.
   """
-  users = jnp.arange(items.shape[0])[:, None]
-  rows = jnp.zeros((items.shape[0], num_items))
-  rows = rows.at[users, items].set(1.0, mode="drop")
+  rows = multi_hot(items, num_items)
   count = jnp.sum(rows, axis=1, keepdims=True)
   return rows / jnp.sqrt(jnp.maximum(count, 1.0))

@@ -65,6 +65,18 @@ class MatrixFactorization(nn.Module):
     )
 
 
+def multi_hot(items: jax.Array, num_items: int) -> jax.Array:
+  """Rows with a 1 at each of their items. [B, L] -> [B, I].
+
+  Args:
+    items: ids, padded with ids past the end.
+    num_items: I.
+  """
+  rows = jnp.zeros((items.shape[0], num_items))
+  place = jnp.arange(items.shape[0])[:, None]
+  return rows.at[place, items].set(1.0, mode="drop")
+
+
 def inner(x: jax.Array, y: jax.Array) -> jax.Array:
   """Row-wise inner product. [B, D], [B, D] -> [B]."""
   return jnp.sum(x * y, axis=-1)

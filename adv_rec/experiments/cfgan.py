@@ -1,0 +1,180 @@
+"""CFGAN: config -> experiment."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from adv_rec.data import batching
+from adv_rec.data.dataset import Pairs
+from adv_rec.experiments import interactions, options, recommend
+from adv_rec.experiments.experiment import Experiment
+from adv_rec.experiments.objectives import OBJECTIVES
+from adv_rec.experiments.options import Config
+from adv_rec.experiments.ranking import ranking_experiment
+from adv_rec.games.cfgan import cfgan as cfgan_game
+from adv_rec.losses import gan as losses
+from adv_rec.models.closed_form import fitted_scorer
+from adv_rec.models.gan import Discriminator, Generator, sample
+from adv_rec.models.recommenders import multi_hot
+from adv_rec.types import Params, Scorer, State
+
+
+def cfgan_config() -> Config:
+  """The default config of CFGAN."""
+  config = recommend.default_config()
+  config.experiment = "adv_rec.experiments.cfgan.cfgan"
+  config.update(
+    {
+      "by": "item",  # whose rows: "item" or "user"
+      "objective": "minimax",  # see objectives.OBJECTIVES
+      "model": {
+        "latent": 0,  # width of the noise beside the condition
+        "generator": (300,),
+        "discriminator": (300,),
+        "activation": "sigmoid",  # of hidden layers: see flax.linen
+      },
+      "zero": {"weight": 0.1, "share": 0.5},  # zero reconstruction
+      "mask": 0.5,  # share of empty cells in partial masking
+      "average": 0.0,  # decay of the average generator; 0: none
+      "batch_size": 64,
+      "learning_rate": {"generator": 1e-4, "discriminator": 1e-4},
+      "epochs": 300,
+      "evaluate_every": 20,  # epochs; 0: only at the end
+      "checkpoint_every": 20,  # epochs
+    }
+  )
+  return config
+
+
+def cfgan(config: Config, workdir: pathlib.Path) -> Experiment:
+  """CFGAN; also measures how far its answer is its condition."""
+  _check(config)
+  data = interactions.open_dataset(config, workdir)
+  fitted = interactions.fitted(data, config.fit)
+  by_item = config.by == "item"
+  rows, cells = fitted[::-1] if by_item else fitted
+  sizes = data.num_users, data.num_items
+  num_rows, width = sizes[::-1] if by_item else sizes
+  indptr, ids = _lists(rows, cells, num_rows)
+  batch_size = min(config.batch_size, int((np.diff(indptr) > 0).sum()))
+  steps_per_epoch = max(int((np.diff(indptr) > 0).sum()) // batch_size, 1)
+  activation = getattr(nn, config.model.activation)
+  generator = Generator(
+    width,
+    config.model.latent,
+    config.model.generator,
+    activation=activation,
+  )
+  game = cfgan_game(
+    generator,
+    Discriminator(config.model.discriminator, activation=activation),
+    getattr(losses, config.objective)(),
+    optax.adam(config.learning_rate.discriminator),
+    optax.adam(config.learning_rate.generator),
+    zero_weight=config.zero.weight,
+    zero_share=config.zero.share,
+    mask_share=config.mask,
+    average=config.average or None,
+  )
+  known = jnp.asarray(batching.padded_lists(indptr, ids, width))
+
+  @jax.jit
+  def answers(params: Params) -> jax.Array:
+    """Of all items for all users, [I, U]."""
+    x = multi_hot(known, width)
+    y = sample(generator, params, jax.random.key(config.seed), len(x), x)
+    return y if by_item else y.T
+
+  def scorer(params: Params) -> Scorer:
+    return fitted_scorer({"scores": answers(params)})
+
+  experiment = ranking_experiment(
+    config,
+    data,
+    game,
+    scorer,
+    batching.stream(
+      batching.histories(indptr, ids, width, config.seed),
+      int((np.diff(indptr) > 0).sum()),
+      batch_size,
+    ),
+    recommend.make_schedule(config, steps_per_epoch),
+    player="generator",
+  )
+  finish = experiment.finish
+
+  def finish_with_identity(state: State) -> dict[str, Any]:
+    result = dict(finish(state))
+    params = state.average.get("generator", state.params["generator"])
+    share = identity(np.asarray(answers(params)), fitted)
+    result["metrics"] = {**result["metrics"], "test/identity": share}
+    return result
+
+  return experiment._replace(finish=finish_with_identity)
+
+
+def identity(scores: np.ndarray, fitted: Pairs) -> float:
+  """How far the best answers are the condition itself.
+
+  The share of a user's fitted items among as many of the highest scores, with
+  nothing masked; the mean over users. 1 if the model gives back what it was
+  given, which says nothing about what comes next.
+
+  Args:
+    scores: [I, U].
+    fitted: the interactions that were the condition.
+  """
+  known = np.zeros(scores.shape, bool)
+  known[fitted.item, fitted.user] = True
+  counts = known.sum(axis=0)
+  order = np.argsort(-scores, axis=0, kind="stable")
+  best = np.take_along_axis(known, order, axis=0)
+  within = np.arange(len(scores))[:, None] < counts
+  shares = (best & within).sum(axis=0)[counts > 0] / counts[counts > 0]
+  return float(shares.mean())
+
+
+def _lists(
+  rows: np.ndarray, cells: np.ndarray, num_rows: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """The distinct cells of each row: (indptr [R + 1], cells [N])."""
+  pairs = np.unique(np.stack([rows, cells]), axis=1)
+  counts = np.bincount(pairs[0], minlength=num_rows)
+  return np.concatenate([[0], np.cumsum(counts)]), pairs[1].astype(np.int32)
+
+
+def _check(config: Config) -> None:
+  """Refuses bad options before the data is prepared, which takes longer."""
+  options.one_of(("item", "user"), config, "by")
+  options.one_of(OBJECTIVES, config, "objective")
+  options.one_of(
+    ("sigmoid", "tanh", "relu", "leaky_relu"), config, "model.activation"
+  )
+  options.at_least(1, config, "batch_size", "epochs", "checkpoint_every")
+  options.at_least(
+    0,
+    config,
+    "evaluate_every",
+    "model.latent",
+    "zero.weight",
+    "zero.share",
+    "mask",
+    "average",
+  )
+  options.above_zero(
+    config, "learning_rate.generator", "learning_rate.discriminator"
+  )
+  for name, value in (
+    ("zero.share", config.zero.share),
+    ("mask", config.mask),
+    ("average", config.average),
+  ):
+    if value > 1 or (name == "average" and value == 1):
+      raise ValueError(f"config option {name}={value}: a share, at most 1")
