@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from adv_rec.experiments import experiment, objectives, options
+from adv_rec.experiments import experiment, gan, options
 
 SMALL = {
   "steps": "60",
@@ -19,13 +19,13 @@ SMALL = {
 
 
 def config(**given):
-  made = objectives.gan_config()
+  made = gan.gan_config()
   made.name = made.title = "test"
   made.experiment = "adv_rec.experiments.objectives.gaussians"
   return options.override(made, SMALL | given)
 
 
-@pytest.mark.parametrize("objective", objectives.OBJECTIVES)
+@pytest.mark.parametrize("objective", gan.OBJECTIVES)
 def test_every_objective_runs_and_is_measured(objective, tmp_path):
   result = experiment.run(
     config(objective=objective), tmp_path / "run", progress=False
@@ -77,7 +77,7 @@ def test_a_generator_learns_where_the_modes_are(tmp_path):
     ({"pack": "3"}, "must be a multiple of pack x updates = 3"),
     ({"penalty.r1": "-1.0"}, "penalty.r1=-1.0: must be at least 0"),
     ({"average": "1.0"}, "average=1.0"),
-    ({"evaluation.samples": "5"}, "evaluation.samples=5: must be at least 6"),
+    ({"evaluation.samples": "5"}, "evaluation.samples=5: must be at least 10"),
   ],
 )
 def test_bad_options_leave_nothing_behind(given, message, tmp_path):
@@ -88,7 +88,7 @@ def test_bad_options_leave_nothing_behind(given, message, tmp_path):
 
 def test_dispatches_end_where_something_must_happen():
   made = config(steps="1000", evaluate_every="150", checkpoint_every="100")
-  dispatch = objectives._dispatch(made)
+  dispatch = gan._dispatch(made)
   assert dispatch == 50
   made = config(steps="20000", evaluate_every="0", checkpoint_every="4000")
-  assert np.gcd(objectives._dispatch(made), 4000) == 200
+  assert np.gcd(gan._dispatch(made), 4000) == 200

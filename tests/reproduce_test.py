@@ -159,6 +159,20 @@ def test_a_table_has_one_protocol_and_all_its_metrics(tmp_path):
     tabulate.summarize("name", TABLE, jobs)
 
 
+def test_a_row_may_lack_an_extra_column(tmp_path):
+  jobs = reproduce.plan(TABLE, tmp_path)
+  for job in jobs:
+    metrics = {"test/ndcg@10": 0.5, "test/coverage@10": 9}
+    metrics |= {"test/identity": 0.25} if job.method == "EASE" else {}
+    result(job, metrics=metrics)
+  found = tabulate.summarize("t", TABLE | {"extra": ["identity"]}, jobs)
+  assert found["metrics"] == ["ndcg@10", "coverage@10", "identity"]
+  rows = {row["method"]: row["metrics"] for row in found["rows"]}
+  assert rows["EASE"]["identity"] == 0.25
+  assert "identity" not in rows["New | best"]
+  assert "0.25" in tables.text(found)
+
+
 def test_rows_that_are_not_run_are_taken_from_an_older_file(tmp_path):
   table = TABLE | {"paired": [("New | best", "EASE")]}
   jobs = reproduce.plan(table, tmp_path / "old")

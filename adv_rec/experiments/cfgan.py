@@ -5,7 +5,6 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +14,7 @@ from adv_rec.data import batching
 from adv_rec.data.dataset import Pairs
 from adv_rec.experiments import interactions, options, recommend
 from adv_rec.experiments.experiment import Experiment
-from adv_rec.experiments.objectives import OBJECTIVES
+from adv_rec.experiments.gan import ACTIVATIONS, OBJECTIVES
 from adv_rec.experiments.options import Config
 from adv_rec.experiments.ranking import ranking_experiment
 from adv_rec.games.cfgan import cfgan as cfgan_game
@@ -33,21 +32,25 @@ def cfgan_config() -> Config:
   config.update(
     {
       "by": "item",  # whose rows: "item" or "user"
-      "objective": "minimax",  # see objectives.OBJECTIVES
+      "objective": "non_saturating",  # see gan.OBJECTIVES
+      # From here on the settings in the authors' code for MovieLens-100K.
       "model": {
         "latent": 0,  # width of the noise beside the condition
-        "generator": (300,),
-        "discriminator": (300,),
-        "activation": "sigmoid",  # of hidden layers: see flax.linen
+        "generator": (400,),
+        "discriminator": (125,),
+        "activation": "sigmoid",  # of hidden layers, see gan.ACTIVATIONS
       },
-      "zero": {"weight": 0.1, "share": 0.5},  # zero reconstruction
-      "mask": 0.5,  # share of empty cells in partial masking
+      "zero": {"weight": 0.03, "share": 0.7},  # zero reconstruction
+      "mask": 0.7,  # share of empty cells in partial masking
+      "hide": 0.0,  # share of a row left out of the condition
+      "l2": 0.001,  # of the generator's parameters
       "average": 0.0,  # decay of the average generator; 0: none
-      "batch_size": 64,
+      "updates": 4,  # of the generator for one of the discriminator
+      "batch_size": 128,  # rows, shared among the updates
       "learning_rate": {"generator": 1e-4, "discriminator": 1e-4},
-      "epochs": 300,
-      "evaluate_every": 20,  # epochs; 0: only at the end
-      "checkpoint_every": 20,  # epochs
+      "epochs": 700,
+      "evaluate_every": 50,  # epochs; 0: only at the end
+      "checkpoint_every": 50,  # epochs
     }
   )
   return config
@@ -63,9 +66,11 @@ def cfgan(config: Config, workdir: pathlib.Path) -> Experiment:
   sizes = data.num_users, data.num_items
   num_rows, width = sizes[::-1] if by_item else sizes
   indptr, ids = _lists(rows, cells, num_rows)
-  batch_size = min(config.batch_size, int((np.diff(indptr) > 0).sum()))
-  steps_per_epoch = max(int((np.diff(indptr) > 0).sum()) // batch_size, 1)
-  activation = getattr(nn, config.model.activation)
+  filled = int((np.diff(indptr) > 0).sum())
+  share = min(config.batch_size, filled) // config.updates
+  batch_size = max(share, 1) * config.updates
+  steps_per_epoch = max(filled // batch_size, 1)
+  activation = ACTIVATIONS[config.model.activation]
   generator = Generator(
     width,
     config.model.latent,
@@ -81,6 +86,9 @@ def cfgan(config: Config, workdir: pathlib.Path) -> Experiment:
     zero_weight=config.zero.weight,
     zero_share=config.zero.share,
     mask_share=config.mask,
+    hide=config.hide,
+    l2=config.l2,
+    updates=config.updates,
     average=config.average or None,
   )
   known = jnp.asarray(batching.padded_lists(indptr, ids, width))
@@ -102,7 +110,7 @@ def cfgan(config: Config, workdir: pathlib.Path) -> Experiment:
     scorer,
     batching.stream(
       batching.histories(indptr, ids, width, config.seed),
-      int((np.diff(indptr) > 0).sum()),
+      filled,
       batch_size,
     ),
     recommend.make_schedule(config, steps_per_epoch),
@@ -154,10 +162,10 @@ def _check(config: Config) -> None:
   """Refuses bad options before the data is prepared, which takes longer."""
   options.one_of(("item", "user"), config, "by")
   options.one_of(OBJECTIVES, config, "objective")
-  options.one_of(
-    ("sigmoid", "tanh", "relu", "leaky_relu"), config, "model.activation"
+  options.one_of(tuple(ACTIVATIONS), config, "model.activation")
+  options.at_least(
+    1, config, "batch_size", "updates", "epochs", "checkpoint_every"
   )
-  options.at_least(1, config, "batch_size", "epochs", "checkpoint_every")
   options.at_least(
     0,
     config,
@@ -166,6 +174,8 @@ def _check(config: Config) -> None:
     "zero.weight",
     "zero.share",
     "mask",
+    "hide",
+    "l2",
     "average",
   )
   options.above_zero(
@@ -174,7 +184,8 @@ def _check(config: Config) -> None:
   for name, value in (
     ("zero.share", config.zero.share),
     ("mask", config.mask),
+    ("hide", config.hide),
     ("average", config.average),
   ):
-    if value > 1 or (name == "average" and value == 1):
+    if value > 1 or (name in ("hide", "average") and value == 1):
       raise ValueError(f"config option {name}={value}: a share, at most 1")

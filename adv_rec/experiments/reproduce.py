@@ -5,6 +5,7 @@ A table is a file in configs/tables/ with a docstring (protocol, sources) and
 
   title, protocol   text
   metrics           columns, such as "ndcg@10", all of the test part
+  extra             columns that only some rows have; may be left out
   seeds             how many, from 0
   published         {"method", "source", "metrics"} of others; what we measured
                     with their program has "kind": "measured" as well

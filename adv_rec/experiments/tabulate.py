@@ -53,7 +53,7 @@ def summarize(
     if run["method"] not in done and run["method"] in older:
       rows.append(older[run["method"]])
     if found := done.get(run["method"]):
-      rows.append(_row(run, found, table["metrics"]))
+      rows.append(_row(run, found, table["metrics"], table.get("extra", ())))
       for job, result in found:
         dataset = dataset or result["dataset"]
         _same_data(dataset, result["dataset"], job)
@@ -78,7 +78,7 @@ def summarize(
     "table": name,
     "title": table["title"],
     "protocol": " ".join(table["protocol"].split()),
-    "metrics": list(table["metrics"]),
+    "metrics": [*table["metrics"], *table.get("extra", ())],
     "command": f"python scripts/reproduce.py --table={name} --seeds={seeds}",
     "dataset": dataset,
     "rows": rows,
@@ -86,9 +86,15 @@ def summarize(
   }
 
 
-def _row(run: Mapping[str, Any], found, metrics: Sequence[str]):
+def _row(
+  run: Mapping[str, Any], found, metrics: Sequence[str], extra: Sequence[str]
+):
   """One row from the (job, result) pairs of its seeds."""
-  values = {}
+  values = {
+    name: [r["metrics"][f"test/{name}"] for _, r in found]
+    for name in extra
+    if all(f"test/{name}" in r["metrics"] for _, r in found)
+  }
   for metric in metrics:
     for job, result in found:
       if f"test/{metric}" not in result["metrics"]:

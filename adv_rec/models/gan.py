@@ -54,6 +54,30 @@ class Generator(nn.Module):
     return jnp.tanh(x) if self.bounded else x
 
 
+class Gaussian(nn.Module):
+  """mu + sigma z: the least generator there is.
+
+  Attributes:
+    features: D, width of an example and of the noise.
+  """
+
+  features: int
+
+  @property
+  def latent(self) -> int:
+    """Width of the noise."""
+    return self.features
+
+  @nn.compact
+  def __call__(
+    self, noise: jax.Array, condition: jax.Array | None = None
+  ) -> jax.Array:
+    """[B, D] -> [B, D]; the condition changes nothing."""
+    mean = self.param("mean", nn.initializers.zeros, (self.features,))
+    scale = self.param("scale", nn.initializers.ones, (self.features,))
+    return mean + scale * noise
+
+
 class Discriminator(nn.Module):
   """Examples, and a condition beside them -> logits; large means real.
 

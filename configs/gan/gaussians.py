@@ -5,13 +5,14 @@
 A minute on 2 CPU cores. Ours: see docs/results.md (generated).
 """
 
-from adv_rec.experiments import objectives, options
+from adv_rec.experiments import gan, options
 
 
 def get_config(arg: str = ""):
   """Options: objective=NAME, or any other of the config, as a=1,b.c=2."""
-  config = objectives.gan_config()
+  config = gan.gan_config()
   config.name = "gaussians"
   config.title = "GAN, 25 Gaussians"
+  config.watch = "modes"
   config.experiment = "adv_rec.experiments.objectives.gaussians"
   return options.override(config, options.parse(arg))

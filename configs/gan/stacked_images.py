@@ -5,14 +5,15 @@
 Minutes on 2 CPU cores. Ours: see docs/results.md (generated).
 """
 
-from adv_rec.experiments import objectives, options
+from adv_rec.experiments import gan, options
 
 
 def get_config(arg: str = ""):
   """Options: objective=NAME, or any other of the config, as a=1,b.c=2."""
-  config = objectives.gan_config()
+  config = gan.gan_config()
   config.name = "stacked_images"
   config.title = "GAN, stacked Fashion-MNIST"
+  config.watch = "modes"
   config.experiment = "adv_rec.experiments.objectives.stacked_images"
   config.model.latent = 64
   config.model.generator = (512, 512)

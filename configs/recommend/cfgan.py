@@ -2,8 +2,9 @@
 
   python scripts/train.py --config=configs/recommend/cfgan.py:dataset=movielens_100k --workdir=/tmp/cfgan
 
-Zero reconstruction and partial masking (ZP) on item vectors. Minutes on 2 CPU
-cores. Ours: see docs/results.md (generated).
+Zero reconstruction and partial masking (ZP) on item vectors, with the settings
+in its authors' code for MovieLens-100K (github.com/Bigdasgit/CFGAN). Minutes on
+2 CPU cores. Ours: see docs/results.md (generated).
 """
 
 from adv_rec.experiments import cfgan, options
