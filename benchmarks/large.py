@@ -163,7 +163,7 @@ def _stage(done: pathlib.Path, command: list[str]) -> dict[str, Any]:
   if process.returncode:
     sys.exit(f"error: the stage {done.stem} failed; its own message says why")
   found = {
-    "command": shlex.join(command),
+    "command": _anywhere(shlex.join(command), done.parent),
     "seconds": round(time.monotonic() - started, 1),
     "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
     "peak_gib": round(_gib(usage), 2),
@@ -171,6 +171,12 @@ def _stage(done: pathlib.Path, command: list[str]) -> dict[str, Any]:
   }
   experiment.write_json(done, found)
   return found
+
+
+def _anywhere(command: str, out: pathlib.Path) -> str:
+  """The command without the paths of this machine."""
+  command = command.replace(sys.executable, "python")
+  return command.replace(f"{_ROOT}/", "").replace(str(out), "DIR")
 
 
 def _gib(usage: resource.struct_rusage) -> float:
