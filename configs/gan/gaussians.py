@@ -13,6 +13,11 @@ def get_config(arg: str = ""):
   config = gan.gan_config()
   config.name = "gaussians"
   config.title = "GAN, 25 Gaussians"
+  config.model.latent = 2
+  config.average = 0.99
+  config.learning_rate = {"generator": 3e-3, "discriminator": 3e-3}
+  config.steps = 5_000
+  config.evaluate_every = config.checkpoint_every = 1_000
   config.watch = "modes"
   config.experiment = "adv_rec.experiments.objectives.gaussians"
   return options.override(config, options.parse(arg))
