@@ -25,18 +25,18 @@ def irgan_config() -> Config:
   config.update(
     {
       "form": "pointwise",  # or "pairwise"
-      "model": {"dim": 16, "scale": 0.05},
+      "model": {"dim": 64, "scale": 0.01},
       "samples": 128,  # items drawn for a user, for the generator's update
       "known_share": 0.2,  # of the user's own items among them
       "temperature": 1.0,  # of the generator's softmax
       "sharpening": 1.0,  # divides it when it picks for the discriminator
       "baseline": True,  # subtract the mean reward of the other draws
-      "start": 0.5,  # share of the epochs before it, by likelihood
-      "likelihood": {"learning_rate": 0.01, "l2": 0.05},
-      "learning_rate": {"generator": 0.001, "discriminator": 0.005},
+      "start": 0.4,  # share of the epochs before it, by likelihood
+      "likelihood": {"learning_rate": 0.01, "l2": 0.065},
+      "learning_rate": {"generator": 0.001, "discriminator": 0.02},
       "l2": {"generator": 0.0, "discriminator": 0.01},
-      "batch_size": 128,  # users
-      "epochs": 100,
+      "batch_size": 256,  # users
+      "epochs": 150,
       "evaluate_every": 10,  # epochs; 0: only at the end
       "checkpoint_every": 10,  # epochs
     }

@@ -63,7 +63,7 @@ def irgan(
   likelihood_l2: float = 0.0,
   start: int = 0,
 ) -> Game:
-  """IRGAN for item recommendation (Wang et al. 2017, arXiv:1705.10513, 2.5).
+  """IRGAN for item recommendation (Wang et al. 2017, arXiv:1705.10513).
 
   Both players score <user row, item row> + item bias. The generator picks
   items for a user by p(i | u) = softmax(score / temperature) and is the
@@ -73,17 +73,18 @@ def irgan(
     pointwise:  -ln s(f(i)) - ln(1 - s(f(j)))
     pairwise:   -ln s(f(i) - f(j))
 
-  The generator ascends E_p[r] by REINFORCE (eq. 5). Its items are drawn from
+  The generator raises E_p[r] by REINFORCE. Its items are drawn from
 
     q = (1 - known_share) p + known_share x (uniform over the user's items)
 
   and weighted by p / q, so that it meets the items that are right before it
-  likes them; the rewards are those of the authors' program, 2 s(f(j)) - 1,
-  pairwise 2 s(f(j) - f(i)) - 1 with i a random item of the user.
+  likes them; the share and the pointwise reward, 2 s(f(j)) - 1, are those of
+  the authors' program for items (geek-ai/irgan, item_recommendation/cf_gan.py).
+  The pairwise reward is 2 s(f(j) - f(i)) - 1 with i a random item of the user.
 
   Before step `start` the generator is trained by the likelihood of the users'
-  items instead (`games.recommend.full_softmax`): the authors start from a
-  trained model.
+  items instead (`games.recommend.full_softmax`), while the discriminator plays
+  on: the paper starts from a trained model too, by another loss.
 
   The batch has "user" [B] and "items" [B, L], padded past the end; each user
   has an item.

@@ -16,7 +16,12 @@ _METRICS = (
   "ndcg@10",
 )
 _IRGAN = (0.4072, 0.3750, 0.3140, 0.4222, 0.4009, 0.3723)
-_LIKELIHOOD = "likelihood.learning_rate=0.01,likelihood.l2=0.08"
+# What both forms share, and their control.
+_PLAYERS = (
+  "model.dim=64,batch_size=256,likelihood.learning_rate=0.01,"
+  "likelihood.l2=0.065,learning_rate.discriminator=0.02"
+)
+_LIKELIHOOD = "The generator by likelihood only"
 
 
 def _run(method, name, settings="", **more):
@@ -44,17 +49,27 @@ def get_table():
         "metrics": dict(zip(_METRICS, _IRGAN, strict=True)),
       }
     ],
+    "paired": [
+      (f"IRGAN, {form}", _LIKELIHOOD) for form in ("pointwise", "pairwise")
+    ],
     "runs": [
       _run("Popularity", "popularity", seeds=1),
       _run("ItemKNN", "item_knn", "neighbours=200,shrink=20", seeds=1),
       _run("EASE", "ease", "l2=200", seeds=1),
       _run("iALS", "ials", "l2=0.1"),
-      _run("Ridge SVD", "ridge_svd", "model.dim=16,l2=10"),
-      _run("BPR-MF", "bpr", "batch_size=1024,epochs=100"),
+      _run("Ridge SVD", "ridge_svd", "model.dim=16,l2=40"),
+      _run("BPR-MF", "bpr", "batch_size=1024,epochs=200,l2=0.001"),
       _run(
-        "MF, full softmax", "softmax", "learning_rate=0.01,l2=0.08,epochs=80"
+        "MF, full softmax", "softmax", "learning_rate=0.01,l2=0.08,epochs=160"
       ),
-      _run("IRGAN, pointwise", "irgan", "form=pointwise"),
-      _run("IRGAN, pairwise", "irgan", "form=pairwise"),
+      _run(_LIKELIHOOD, "irgan", f"{_PLAYERS},epochs=70,start=1.0"),
+      *(
+        _run(
+          f"IRGAN, {form}",
+          "irgan",
+          f"form={form},{_PLAYERS},epochs=150,start=0.4",
+        )
+        for form in ("pointwise", "pairwise")
+      ),
     ],
   }
