@@ -56,7 +56,7 @@ def get_table():
       _run("Popularity", "popularity", seeds=1),
       _run("ItemKNN", "item_knn", "neighbours=200,shrink=20", seeds=1),
       _run("EASE", "ease", "l2=200", seeds=1),
-      _run("iALS", "ials", "l2=0.1"),
+      _run("iALS", "ials", "unobserved_weight=5.0,l2=0.15"),
       _run("Ridge SVD", "ridge_svd", "model.dim=16,l2=40"),
       _run("BPR-MF", "bpr", "batch_size=1024,epochs=200,l2=0.001"),
       _run(
