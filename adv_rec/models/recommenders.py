@@ -65,6 +65,23 @@ class MatrixFactorization(nn.Module):
     )
 
 
+def with_bias(params: Params) -> dict[str, jax.Array]:
+  """Tables with the items' biases as one more factor, 1 for every user.
+
+  Args:
+    params: "user" [U, D], "item" [I, D] and "bias" [I].
+
+  Returns:
+    "user" [U, D + 1] and "item" [I, D + 1], whose inner products are
+    <user row, item row> + bias (Koren, Bell & Volinsky 2009, eq. 4).
+  """
+  ones = jnp.ones((len(params["user"]), 1))
+  return {
+    "user": jnp.concatenate([params["user"], ones], axis=1),
+    "item": jnp.concatenate([params["item"], params["bias"][:, None]], axis=1),
+  }
+
+
 def multi_hot(items: jax.Array, num_items: int) -> jax.Array:
   """Rows with a 1 at each of their items. [B, L] -> [B, I].
 
