@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 from typing import Any
 
@@ -45,13 +46,17 @@ def stacked_images(config: Config, workdir: pathlib.Path) -> Experiment:
   del workdir
   gan.check(config)
   train, test = images.fashion_mnist(config.data.path or None)
-  classify = extractors.image_classifier(images.scaled(train), train.labels)
+
+  @functools.cache
+  def classifier():  # seconds, and not needed to train
+    return extractors.image_classifier(images.scaled(train), train.labels)
+
   width = 3 * train.pixels[0].size
 
   def measure(draw: gan.Draw, rng: np.random.Generator) -> dict[str, float]:
     fake = draw(config.evaluation.samples, None)
     real = images.stack(test, len(fake), rng)
-    triples = classify(fake.reshape(3 * len(fake), -1)).reshape(-1, 3)
+    triples = classifier()(fake.reshape(3 * len(fake), -1)).reshape(-1, 3)
     reduced = extractors.principal_components(real, _COMPONENTS)
     return {
       **generation.label_modes(triples, images.CATEGORIES),

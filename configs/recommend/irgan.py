@@ -2,7 +2,7 @@
 
   python scripts/train.py --config=configs/recommend/irgan.py:dataset=movielens_100k,form=pairwise --workdir=/tmp/irgan
 
-The generator is trained by likelihood for the first half of the epochs, then
+The generator is trained by likelihood for the first 40 % of the epochs, then
 by the rewards of the discriminator, and is what is evaluated. About a minute
 on 2 CPU cores. Ours: see docs/results.md (generated).
 """
