@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import ml_collections
 import numpy as np
 import optax
 import pyarrow as pa
@@ -33,6 +32,7 @@ from adv_rec.types import Params, State
 _logger = logging.getLogger(__name__)
 
 _SPLIT_SEED = 0  # of the rows kept for testing, whatever the run's seed
+_DISPATCH = 50  # steps of one compiled call
 _CHUNK = 8192  # rows of one compiled call; part of what a seed means
 
 
@@ -89,7 +89,7 @@ def table(config: Config, workdir: pathlib.Path) -> Experiment:
     config.model.generator,
     activation=leaky_relu,
   )
-  steps = max(config.epochs * train.num_rows // config.batch_size, 1)
+  schedule = _schedule(config.epochs * train.num_rows / config.batch_size)
   game = table_gan(
     layout,
     generator,
@@ -97,8 +97,8 @@ def table(config: Config, workdir: pathlib.Path) -> Experiment:
       config.model.discriminator, config.model.dropout, config.model.spectral
     ),
     getattr(losses, config.objective)(),
-    _optimizer(config, config.learning_rate.discriminator, steps),
-    _optimizer(config, config.learning_rate.generator, steps),
+    _optimizer(config, config.learning_rate.discriminator, schedule.steps),
+    _optimizer(config, config.learning_rate.generator, schedule.steps),
     penalties={
       losses.gradient_penalty: config.penalty.gradient,
       losses.r1: config.penalty.r1,
@@ -130,10 +130,8 @@ def table(config: Config, workdir: pathlib.Path) -> Experiment:
   }
   return Experiment(
     game=game,
-    batches=encoding.batches(
-      rows, conditions, config.batch_size, config.seed
-    ),
-    schedule=_schedule(steps),
+    batches=encoding.batches(rows, conditions, config.batch_size, config.seed),
+    schedule=schedule,
     evaluate=None,
     finish=finish,
     dataset={**description, "fingerprint": _fingerprint(train, holdout)},
@@ -283,11 +281,12 @@ def _optimizer(
   return optax.adam(schedule, b1=config.beta1, b2=config.beta2)
 
 
-def _schedule(steps: int) -> Schedule:
-  """Ten checkpoints or so, each at the end of a compiled call."""
-  dispatch = max(1, min(100, steps // 10))
-  checkpoint = dispatch * max(1, steps // (10 * dispatch))
-  return Schedule(steps, dispatch, 0, checkpoint)
+def _schedule(steps: float) -> Schedule:
+  """Calls of one length, so that one program is compiled; ten checkpoints."""
+  dispatch = max(1, min(_DISPATCH, round(steps)))
+  calls = max(1, round(steps / dispatch))
+  checkpoint = dispatch * max(1, calls // 10)
+  return Schedule(calls * dispatch, dispatch, 0, checkpoint)
 
 
 def _fingerprint(*tables: pa.Table) -> str:

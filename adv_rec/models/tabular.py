@@ -51,20 +51,29 @@ def one_hot(codes: jax.Array, numbers: jax.Array, layout: Layout) -> jax.Array:
 def relaxed(
   outputs: jax.Array, key: jax.Array, layout: Layout, temperature: float
 ) -> jax.Array:
-  """Vectors of generated rows, smooth in the outputs. [B, D] -> [B, D].
+  """Vectors of generated rows, with a gradient. [B, D] -> [B, D].
 
-  Each block is softmax((logits + g) / temperature), g Gumbel noise: near one
-  of the corners, which it takes with the probabilities softmax(logits) (Jang
-  et al. 2017, arXiv:1611.01144, eq. 2). Numbers are the hyperbolic tangent.
+  Each block is one-hot, drawn from softmax(logits), as those of real rows are:
+  the discriminator cannot tell them by being soft. Its gradient is that of
+  softmax((logits + g) / temperature), g Gumbel noise, whose greatest cell it
+  is (straight-through, Jang et al. 2017, arXiv:1611.01144, section 2.2).
+  Numbers are the hyperbolic tangent.
 
   Args:
     outputs: of the generator: logits of the cells, then numbers.
     key: of the noise.
     layout: of the vectors.
-    temperature: above 0; the lower, the nearer to a corner.
+    temperature: above 0; the lower, the truer and the noisier the gradient.
   """
-  noisy = (_noisy(outputs, key, layout)) / temperature
-  parts = [jax.nn.softmax(block) for block in layout.blocks(noisy)]
+  logits = outputs[:, : layout.cells]
+  noise = jax.random.gumbel(key, logits.shape, logits.dtype)
+  noisy = (logits + noise) / temperature
+  parts = []
+  for block in layout.blocks(noisy):
+    soft = jax.nn.softmax(block)
+    greatest = jnp.max(block, axis=-1, keepdims=True)
+    hard = (block == greatest).astype(soft.dtype)
+    parts.append(jax.lax.stop_gradient(hard - soft) + soft)
   numbers = jnp.tanh(outputs[:, layout.cells :])
   return jnp.concatenate([*parts, numbers], axis=-1)
 
@@ -72,21 +81,30 @@ def relaxed(
 def drawn(
   outputs: jax.Array, key: jax.Array, layout: Layout
 ) -> tuple[jax.Array, jax.Array]:
-  """Generated rows: the corners next to `relaxed`, and the same numbers.
+  """Generated rows: a cell of each block, with the odds of `relaxed`.
+
+  They take one uniform number a block, where a relaxed row takes one a cell.
 
   Args:
     outputs: of the generator, [B, D].
-    key: of the noise; the same as for `relaxed` for the same rows.
+    key: of the draw.
     layout: of the vectors.
 
   Returns:
     Codes [B, K] int32 and numbers [B, F].
   """
-  noisy = layout.blocks(_noisy(outputs, key, layout))
-  codes = [jnp.argmax(block, axis=-1).astype(jnp.int32) for block in noisy]
-  numbers = jnp.tanh(outputs[:, layout.cells :])
-  empty = jnp.zeros((len(outputs), 0), jnp.int32)
-  return jnp.stack(codes, axis=-1) if codes else empty, numbers
+  shape = len(outputs), len(layout.sizes)
+  uniform = jax.random.uniform(key, shape, outputs.dtype)
+  codes = jnp.zeros(shape, jnp.int32)
+  for k, logits in enumerate(layout.blocks(outputs)):
+    weights = jnp.exp(logits - jnp.max(logits, axis=-1, keepdims=True))
+    # Sums of the first cells, as a product: a scan is slow on a CPU.
+    ends = weights @ jnp.triu(jnp.ones((layout.sizes[k],) * 2, weights.dtype))
+    at = uniform[:, k, None] * ends[:, -1:]
+    # Below the last end in spite of rounding: no cell comes after it.
+    code = jnp.sum(ends[:, :-1] <= at, axis=-1)
+    codes = codes.at[:, k].set(code)
+  return codes, jnp.tanh(outputs[:, layout.cells :])
 
 
 def condition_loss(
@@ -108,8 +126,3 @@ def condition_loss(
   everything = jax.nn.logsumexp(logits, axis=-1, where=same)
   chosen = jnp.sum(jax.nn.one_hot(cells, layout.cells) * logits, axis=-1)
   return everything - chosen
-
-
-def _noisy(outputs: jax.Array, key: jax.Array, layout: Layout) -> jax.Array:
-  logits = outputs[:, : layout.cells]
-  return logits + jax.random.gumbel(key, logits.shape, logits.dtype)

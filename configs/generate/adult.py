@@ -8,7 +8,7 @@ A table of your own, CSV or Parquet, with a column of categories to predict:
   python scripts/train.py --config=configs/generate/adult.py:data.path=sales.csv,target=returned --workdir=/tmp/sales
 
 A minute on 2 CPU cores. Ours: see docs/results.md (generated).
-"""  # noqa: E501
+"""
 
 from adv_rec.experiments import options, tabular
 
