@@ -57,11 +57,12 @@ def table_config() -> Config:
       "penalty": {"gradient": 10.0},
       "model": {
         "latent": 64,
-        "generator": (256, 256),
+        "generator": (128, 128),
         "discriminator": (256, 256),
         "temperature": 0.2,  # of the relaxed categories
       },
-      "pack": 10,
+      "learning_rate": {"generator": 1e-3, "discriminator": 1e-3},
+      "decay": True,
       "average": 0.99,
       "batch_size": 500,
       "epochs": 30,
