@@ -58,13 +58,13 @@ def table_config() -> Config:
       "model": {
         "latent": 64,
         "generator": (128, 128),
-        "discriminator": (256, 256),
+        "discriminator": (128, 128),
         "temperature": 0.2,  # of the relaxed categories
       },
       "learning_rate": {"generator": 1e-3, "discriminator": 1e-3},
       "decay": True,
       "average": 0.99,
-      "batch_size": 500,
+      "batch_size": 250,
       "epochs": 30,
       "evaluation": {"samples": 0},  # rows to generate; 0: as many as learnt
     }
