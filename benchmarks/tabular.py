@@ -135,7 +135,7 @@ def _ours(folder: pathlib.Path) -> dict[str, Any]:
     f"epochs={_EPOCHS.value},seed={_SEED.value}",
   )
   workdir = folder / "run"
-  experiment.run(config, workdir)
+  experiment.run(config, workdir, progress=False)
   built, state = experiment.restore(workdir)
   rows = metrics.read(workdir / "metrics.jsonl")
   # The first call is compiled.

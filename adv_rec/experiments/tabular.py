@@ -15,8 +15,9 @@ import optax
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from adv_rec.data import atomic, encoding, tabular
-from adv_rec.data.encoding import Conditions, Encoded, Transform
+from adv_rec.data import atomic, conditions, encoding, tabular
+from adv_rec.data.conditions import Conditions
+from adv_rec.data.encoding import Encoded, Transform
 from adv_rec.evaluation import tabular as measures
 from adv_rec.experiments import experiment, objectives, options
 from adv_rec.experiments.experiment import Experiment
@@ -82,7 +83,7 @@ def table(config: Config, workdir: pathlib.Path) -> Experiment:
     train, schema, config.data.max_categories, config.data.rare == "pool"
   )
   rows = transform.encode(train, np.random.default_rng([config.seed, 1]))
-  conditions = Conditions(rows, transform.sizes)
+  asked = Conditions(rows, transform.sizes)
   layout = Layout(transform.sizes, transform.numbers)
   generator = Generator(
     layout.width,
@@ -110,7 +111,7 @@ def table(config: Config, workdir: pathlib.Path) -> Experiment:
     average=config.average or None,
     temperature=config.model.temperature,
   )
-  draw = sampler(transform, conditions, generator, layout)
+  draw = sampler(transform, asked, generator, layout)
 
   def finish(state: State) -> dict[str, Any]:
     num = config.evaluation.samples or train.num_rows
@@ -131,7 +132,7 @@ def table(config: Config, workdir: pathlib.Path) -> Experiment:
   }
   return Experiment(
     game=game,
-    batches=encoding.batches(rows, conditions, config.batch_size, config.seed),
+    batches=conditions.batches(rows, asked, config.batch_size, config.seed),
     schedule=schedule,
     evaluate=None,
     finish=finish,
@@ -143,7 +144,7 @@ def table(config: Config, workdir: pathlib.Path) -> Experiment:
 
 def sampler(
   transform: Transform,
-  conditions: Conditions,
+  asked: Conditions,
   generator: Generator,
   layout: Layout,
 ) -> Callable[[State, int, int], pa.Table]:
@@ -167,7 +168,7 @@ def sampler(
     params = state.average.get("generator", state.params["generator"])
     params = jax.device_get(params)
     rng = np.random.default_rng([seed, 2])
-    cells = conditions.sampling(rows, rng)
+    cells = asked.sampling(rows, rng)
     padded = np.resize(cells, -(-rows // _CHUNK) * _CHUNK).reshape(-1, _CHUNK)
     key = jax.random.key(seed)
     made = [
@@ -178,7 +179,7 @@ def sampler(
       np.concatenate([np.asarray(x) for x in arrays])[:rows]
       for arrays in zip(*made, strict=True)
     )
-    codes = conditions.fulfil(codes, cells)
+    codes = asked.fulfil(codes, cells)
     return transform.decode(Encoded(codes, numbers), rng)
 
   return draw

@@ -15,8 +15,8 @@ from adv_rec.models.gan import packed, sample
 from adv_rec.types import Batch, Game, Loss, Metrics, Params, Player, plain
 
 # The two networks as functions. Generate: (generator's params, batch, key) ->
-# examples [B, ...]. Discriminate: (discriminator's params, batch, key,
-# examples) -> logits [B].
+# examples [B, ...], with a guide a pair (see `adversarial`). Discriminate:
+# (discriminator's params, batch, key, examples) -> logits [B].
 Generate = Callable[[Params, Batch, jax.Array], Any]
 Discriminate = Callable[[Params, Batch, jax.Array, jax.Array], jax.Array]
 
