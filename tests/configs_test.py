@@ -30,8 +30,9 @@ def load(path, prepared=None, **changes):
   config = options.load(ROOT / path)
   if prepared:
     changes |= {"dataset": "", "data.prepared": str(prepared)}
+  changes |= {name: str(value) for name, value in SMALL.items()}
   present = dict(options._leaves(config))
-  changes |= {n: str(v) for n, v in SMALL.items() if n in present}
+  changes = {n: value for n, value in changes.items() if n in present}
   arg = ",".join(f"{name}={value}" for name, value in changes.items())
   return options.load(ROOT / path, arg)
 

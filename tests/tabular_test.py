@@ -1,5 +1,6 @@
 """Generated tables: vectors, measures, the game, the way to run it."""
 
+import json
 import os
 import pathlib
 
@@ -40,7 +41,7 @@ def test_vectors_of_real_rows_are_one_hot():
 
 def test_relaxed_and_drawn_rows_have_the_odds_of_the_logits():
   logits = jnp.array([0.0, 1.0, -1.0, 0.3, -0.3, 2.0])
-  outputs = jnp.tile(logits, (40_000, 1))
+  outputs = jnp.tile(logits, (20_000, 1))
   rows = relaxed(outputs, KEY, LAYOUT, 0.2)
   codes, numbers = drawn(outputs, KEY, LAYOUT)
   np.testing.assert_allclose(rows[:, 5], np.tanh(2.0), rtol=1e-6)
@@ -51,8 +52,8 @@ def test_relaxed_and_drawn_rows_have_the_odds_of_the_logits():
     odds = jax.nn.softmax(LAYOUT.blocks(logits)[k])
     nearest = np.bincount(np.argmax(block, axis=1)) / len(rows)
     found = np.bincount(codes[:, k]) / len(rows)
-    np.testing.assert_allclose(nearest, odds, atol=0.01)
-    np.testing.assert_allclose(found, odds, atol=0.01)
+    np.testing.assert_allclose(nearest, odds, atol=0.015)
+    np.testing.assert_allclose(found, odds, atol=0.015)
 
 
 def test_the_gradient_of_a_relaxed_row_is_that_of_the_softmax():
@@ -97,16 +98,16 @@ def test_measures_of_equal_and_of_disjoint_tables():
 
 def test_utility_finds_what_a_table_says_of_its_target():
   rng = np.random.default_rng(0)
-  x, noise = rng.normal(size=(2, 4000))
+  x, noise = rng.normal(size=(2, 2000))
   word = np.where(x + 0.5 * noise > 0, "yes", "no")
-  table = pa.table({"x": x, "y": word, "z": rng.choice(["a", "b"], 4000)})
-  train, test = table.slice(0, 3000), table.slice(3000)
+  table = pa.table({"x": x, "y": word, "z": rng.choice(["a", "b"], 2000)})
+  train, test = table.slice(0, 1000), table.slice(1000)
   good = measures.utility(train, test, "y", 0)
-  shuffled = train.set_column(0, "x", pa.array(rng.permutation(x[:3000])))
+  shuffled = train.set_column(0, "x", pa.array(rng.permutation(x[:1000])))
   assert (
     good > 0.9 and abs(measures.utility(shuffled, test, "y", 0) - 0.5) < 0.1
   )
-  one = train.set_column(1, "y", pa.array(["no"] * 3000))
+  one = train.set_column(1, "y", pa.array(["no"] * 1000))
   assert measures.utility(one, test, "y", 0) == 0.5
 
 
@@ -144,11 +145,16 @@ def config(path, **given):
 
 def test_a_dependence_is_learnt_and_more_can_be_drawn(tmp_path):
   table = dependent(tmp_path / "own.csv")
-  given = {"epochs": "60", "learning_rate.generator": "2e-3"}
-  given |= {"learning_rate.discriminator": "2e-3", "batch_size": "100"}
-  made = config(tmp_path / "own.csv", **given)
+  given = SMALL | {"data.path": "own.csv", "target": "right", "epochs": "40"}
+  given |= {"learning_rate.generator": "2e-3", "batch_size": "100"}
+  given |= {"learning_rate.discriminator": "2e-3"}
+  arg = ",".join(f"{name}={value}" for name, value in given.items())
+  path = ROOT / "configs" / "generate" / "adult.py"
+  command = f"--config={path}:{arg}", "--workdir=run", "--noprogress"
+  done = run_script("train", *command, cwd=tmp_path)
+  assert done.status == 0, done.stderr
   workdir = tmp_path / "run"
-  result = experiment.run(made, workdir, progress=False)
+  result = json.loads((workdir / "result.json").read_text())
   fake = pq.ParquetFile(workdir / "synthetic.parquet").read()
   assert fake.schema == table.schema and fake.num_rows == 1600
   left = tabular.codes(fake["left"], ["a", "b", "c"])
@@ -175,15 +181,17 @@ def test_a_dependence_is_learnt_and_more_can_be_drawn(tmp_path):
   assert tables.generate(workdir, 1600, seed=0).equals(fake)
 
 
-def test_a_resumed_run_ends_with_the_same_table(tmp_path):
+def test_a_resumed_run_ends_with_the_same_table(tmp_path, monkeypatch):
+  monkeypatch.setattr(tables, "_DISPATCH", 5)
   dependent(tmp_path / "own.csv", 400)
-  made = config(tmp_path / "own.csv", epochs="20")
+  made = config(tmp_path / "own.csv", epochs="1")
   whole = experiment.run(made, tmp_path / "whole", progress=False)
   workdir = tmp_path / "parts"
   experiment.run(made, workdir, progress=False)
   (workdir / "result.json").unlink()
   (workdir / "synthetic.parquet").unlink()
   newest = max(workdir.glob("checkpoints/[0-9]*"), key=lambda p: int(p.name))
+  assert len(list(workdir.glob("checkpoints/[0-9]*"))) == 2
   os.rename(newest, tmp_path / "gone")
   parts = experiment.run(made, workdir, progress=False)
   assert parts["metrics"] == whole["metrics"]
