@@ -65,7 +65,7 @@ def table_config() -> Config:
       "learning_rate": {"generator": 1e-3, "discriminator": 1e-3},
       "decay": True,
       "average": 0.99,
-      "batch_size": 250,
+      "batch_size": 256,
       "epochs": 30,
       "evaluation": {"samples": 0},  # rows to generate; 0: as many as learnt
     }
