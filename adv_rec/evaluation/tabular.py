@@ -45,8 +45,9 @@ def utility(train: pa.Table, test: pa.Table, target: str, seed: int) -> float:
     return 0.5
   features = [name for name in train.column_names if name != target]
   x, y, marks = _matrices(train, test, features)
+  given: Any = marks  # its type, in scikit-learn, is that of its default
   model = HistGradientBoostingClassifier(
-    categorical_features=marks, random_state=seed
+    categorical_features=given, random_state=seed
   ).fit(x, learnt.astype(str))
   scores = dict(zip(model.classes_, model.predict_proba(y).T, strict=True))
   never = np.zeros(len(y))
