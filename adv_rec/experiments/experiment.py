@@ -56,6 +56,8 @@ class Experiment(NamedTuple):
     scorer: state -> scorer, of a recommender.
     attack: (state, attacks, sizes, part) -> robustness curves, where there
       are embeddings to move; see `attacks.on_embeddings`.
+    sample: (state, rows, seed) -> a generated table (Arrow), of a generator
+      of tables.
   """
 
   game: Game
@@ -67,6 +69,7 @@ class Experiment(NamedTuple):
   watch: str = ""
   scorer: Callable[[State], Scorer] | None = None
   attack: Callable[..., list[dict[str, Any]]] | None = None
+  sample: Callable[[State, int, int], Any] | None = None
 
 
 def build(config: Config, workdir: pathlib.Path) -> Experiment:

@@ -15,9 +15,9 @@ from adv_rec.models.gan import packed, sample
 from adv_rec.types import Batch, Game, Loss, Metrics, Params, Player, plain
 
 # The two networks as functions. Generate: (generator's params, batch, key) ->
-# examples [B, ...]. Discriminate: (discriminator's params, batch, key,
-# examples) -> logits [B].
-Generate = Callable[[Params, Batch, jax.Array], jax.Array]
+# examples [B, ...], with a guide a pair (see `adversarial`). Discriminate:
+# (discriminator's params, batch, key, examples) -> logits [B].
+Generate = Callable[[Params, Batch, jax.Array], Any]
 Discriminate = Callable[[Params, Batch, jax.Array, jax.Array], jax.Array]
 
 
@@ -27,6 +27,7 @@ def adversarial(
   objective: Objective,
   penalties: Mapping[Penalty, float] | None = None,
   real: Callable[[Batch], jax.Array] = lambda batch: batch["real"],
+  guide: Callable[[Batch, Any], jax.Array] | None = None,
 ) -> tuple[Loss, Loss]:
   """What a "discriminator" and a "generator" minimise, as players.
 
@@ -40,16 +41,22 @@ def adversarial(
     penalties: penalty -> weight, added to the discriminator's loss; at weight
       0 they are not computed.
     real: batch -> real examples, of the shape that generate returns.
+    guide: what else the generator minimises: (batch, guided) -> [B]. Generate
+      then returns (examples, guided).
 
   Returns:
     The losses of the discriminator and of the generator.
   """
   penalties = {f: w for f, w in (penalties or {}).items() if w}
 
+  def generated(params, batch, key):
+    made = generate(params, batch, key)
+    return made if guide else (made, None)
+
   def discriminator_loss(params, everyone, batch, key):
     sample_key, score_key, penalty_key = jax.random.split(key, 3)
     x = real(batch)
-    y = generate(everyone["generator"], batch, sample_key)
+    y, _ = generated(everyone["generator"], batch, sample_key)
 
     def critic(examples):
       return discriminate(params, batch, score_key, examples)
@@ -77,9 +84,14 @@ def adversarial(
     def critic(examples):
       return discriminate(everyone["discriminator"], batch, score_key, examples)
 
-    fake_logits = critic(generate(params, batch, sample_key))
+    y, guided = generated(params, batch, sample_key)
+    fake_logits = critic(y)
     loss = jnp.mean(objective.generator(critic(real(batch)), fake_logits))
-    return loss, {"loss": loss, "fake_logit": jnp.mean(fake_logits)}
+    metrics = {"loss": loss, "fake_logit": jnp.mean(fake_logits)}
+    if guide is None:
+      return loss, metrics
+    metrics["guide"] = jnp.mean(guide(batch, guided))
+    return loss + metrics["guide"], metrics
 
   return discriminator_loss, generator_loss
 
