@@ -123,24 +123,13 @@ def vector_gan(
       ACTIVATIONS[model.activation],
     )
   )
-  discriminator = Discriminator(
-    model.discriminator,
-    model.dropout,
-    model.spectral,
-    ACTIVATIONS[model.discriminator_activation],
-  )
-  penalty = config.penalty
   game = games.gan(
     generator,
-    discriminator,
+    discriminator(config),
     getattr(losses, config.objective)(),
-    _optimizer(config, config.learning_rate.discriminator),
-    _optimizer(config, config.learning_rate.generator),
-    penalties={
-      losses.gradient_penalty: penalty.gradient,
-      losses.r1: penalty.r1,
-      losses.r2: penalty.r2,
-    },
+    optimizer(config, config.learning_rate.discriminator, config.steps),
+    optimizer(config, config.learning_rate.generator, config.steps),
+    penalties=penalties(config),
     condition=condition,
     pack=config.pack,
     updates=config.updates,
@@ -178,11 +167,39 @@ def vector_gan(
   )
 
 
-def _optimizer(config: Config, rate: float) -> optax.GradientTransformation:
-  schedule = (
-    optax.cosine_decay_schedule(rate, config.steps) if config.decay else rate
-  )
+def optimizer(
+  config: Config, rate: float, steps: int
+) -> optax.GradientTransformation:
+  """Adam with the rate and moments of a config.
+
+  Args:
+    config: from `gan_config`.
+    rate: of learning, at first.
+    steps: over which it decays, if config.decay.
+  """
+  schedule = optax.cosine_decay_schedule(rate, steps) if config.decay else rate
   return optax.adam(schedule, b1=config.beta1, b2=config.beta2)
+
+
+def penalties(config: Config) -> dict[losses.Penalty, float]:
+  """The penalties of a config and their weights."""
+  weight = config.penalty
+  return {
+    losses.gradient_penalty: weight.gradient,
+    losses.r1: weight.r1,
+    losses.r2: weight.r2,
+  }
+
+
+def discriminator(config: Config) -> Discriminator:
+  """The discriminator of a config."""
+  model = config.model
+  return Discriminator(
+    model.discriminator,
+    model.dropout,
+    model.spectral,
+    ACTIVATIONS[model.discriminator_activation],
+  )
 
 
 def _dispatch(config: Config) -> int:
@@ -194,24 +211,22 @@ def _dispatch(config: Config) -> int:
 
 
 def check(config: Config) -> None:
-  """Refuses bad options before anything is read."""
+  """Refuses bad options of `vector_gan` before anything is read."""
+  check_players(config)
+  options.at_least(1, config, "steps", "checkpoint_every")
+  options.at_least(0, config, "evaluate_every")
+  options.at_least(10, config, "evaluation.samples")
+
+
+def check_players(config: Config) -> None:
+  """Refuses bad options of the networks and of their training."""
   options.one_of(OBJECTIVES, config, "objective")
-  options.at_least(
-    1,
-    config,
-    "batch_size",
-    "pack",
-    "updates",
-    "steps",
-    "checkpoint_every",
-    "model.latent",
-  )
-  options.at_least(0, config, "evaluate_every", "average")
+  options.at_least(1, config, "batch_size", "pack", "updates", "model.latent")
+  options.at_least(0, config, "average")
   options.at_least(0, config, *(f"penalty.{name}" for name in config.penalty))
   options.above_zero(
     config, "learning_rate.generator", "learning_rate.discriminator"
   )
-  options.at_least(10, config, "evaluation.samples")
   for name in ("activation", "discriminator_activation"):
     options.one_of(tuple(ACTIVATIONS), config, f"model.{name}")
   if config.average >= 1 or not 0 <= config.model.dropout < 1:

@@ -11,7 +11,6 @@ from typing import Any
 
 import jax
 import numpy as np
-import optax
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -19,12 +18,12 @@ from adv_rec.data import atomic, conditions, encoding, tabular
 from adv_rec.data.conditions import Conditions
 from adv_rec.data.encoding import Encoded, Transform
 from adv_rec.evaluation import tabular as measures
-from adv_rec.experiments import experiment, objectives, options
+from adv_rec.experiments import experiment, gan, options
 from adv_rec.experiments.experiment import Experiment
 from adv_rec.experiments.options import Config
 from adv_rec.games.tabular import table_gan
 from adv_rec.losses import gan as losses
-from adv_rec.models.gan import Discriminator, Generator, leaky_relu, sample
+from adv_rec.models.gan import Generator, sample
 from adv_rec.models.tabular import Layout, drawn
 from adv_rec.training import parallel
 from adv_rec.training.loop import Schedule
@@ -39,7 +38,7 @@ _CHUNK = 8192  # rows of one compiled call; part of what a seed means
 
 def table_config() -> Config:
   """What generators of tables share."""
-  config = objectives.gan_config()
+  config = gan.gan_config()
   config.experiment = "adv_rec.experiments.tabular.table"
   config.update(
     {
@@ -70,8 +69,10 @@ def table_config() -> Config:
       "evaluation": {"samples": 0},  # rows to generate; 0: as many as learnt
     }
   )
-  for name in ("steps", "evaluate_every", "checkpoint_every"):
+  config.model.activation = "leaky_relu"
+  for name in ("steps", "evaluate_every", "checkpoint_every", "watch"):
     del config[name]
+  del config.model.gaussian
   return config
 
 
@@ -89,23 +90,17 @@ def table(config: Config, workdir: pathlib.Path) -> Experiment:
     layout.width,
     config.model.latent,
     config.model.generator,
-    activation=leaky_relu,
+    activation=gan.ACTIVATIONS[config.model.activation],
   )
   schedule = _schedule(config.epochs * train.num_rows / config.batch_size)
   game = table_gan(
     layout,
     generator,
-    Discriminator(
-      config.model.discriminator, config.model.dropout, config.model.spectral
-    ),
+    gan.discriminator(config),
     getattr(losses, config.objective)(),
-    _optimizer(config, config.learning_rate.discriminator, schedule.steps),
-    _optimizer(config, config.learning_rate.generator, schedule.steps),
-    penalties={
-      losses.gradient_penalty: config.penalty.gradient,
-      losses.r1: config.penalty.r1,
-      losses.r2: config.penalty.r2,
-    },
+    gan.optimizer(config, config.learning_rate.discriminator, schedule.steps),
+    gan.optimizer(config, config.learning_rate.generator, schedule.steps),
+    penalties=gan.penalties(config),
     pack=config.pack,
     updates=config.updates,
     average=config.average or None,
@@ -276,13 +271,6 @@ def _measured(
   }
 
 
-def _optimizer(
-  config: Config, rate: float, steps: int
-) -> optax.GradientTransformation:
-  schedule = optax.cosine_decay_schedule(rate, steps) if config.decay else rate
-  return optax.adam(schedule, b1=config.beta1, b2=config.beta2)
-
-
 def _schedule(steps: float) -> Schedule:
   """Calls of one length, so that one program is compiled; ten checkpoints."""
   dispatch = max(1, min(_DISPATCH, round(steps)))
@@ -304,32 +292,12 @@ def _fingerprint(*tables: pa.Table) -> str:
 
 def _check(config: Config) -> None:
   """Refuses bad options before the data is read."""
-  options.one_of(objectives.OBJECTIVES, config, "objective")
+  gan.check_players(config)
   options.one_of(("test", "validation"), config, "holdout")
   options.one_of(("error", "pool"), config, "data.rare")
-  options.at_least(
-    1, config, "batch_size", "pack", "updates", "epochs", "model.latent"
-  )
+  options.at_least(1, config, "epochs")
   options.at_least(2, config, "data.max_categories")
-  options.at_least(0, config, "average", "evaluation.samples")
-  options.at_least(0, config, *(f"penalty.{name}" for name in config.penalty))
-  options.above_zero(
-    config,
-    "learning_rate.generator",
-    "learning_rate.discriminator",
-    "model.temperature",
-    "data.test",
-  )
-  for name in ("average", "model.dropout", "data.test"):
-    value = config
-    for part in name.split("."):
-      value = value[part]
-    if not 0 <= value < 1:
-      raise ValueError(
-        f"config option {name}={value}: must be at least 0 and below 1"
-      )
-  if config.batch_size % (config.pack * config.updates):
-    raise ValueError(
-      f"config option batch_size={config.batch_size}: must be a multiple of"
-      f" pack x updates = {config.pack * config.updates}"
-    )
+  options.at_least(0, config, "evaluation.samples")
+  options.above_zero(config, "model.temperature", "data.test")
+  if config.data.test >= 1:
+    raise ValueError(f"config option data.test={config.data.test}: a share")
