@@ -64,10 +64,35 @@ METRICS = {
 }
 
 
+# Of generated samples; their names have no cutoff.
+SAMPLES = {
+  "modes": Metric("Modes", "Modes of the data that samples cover.", 1),
+  "high_quality": Metric(
+    "High quality", "Share of samples close to some mode.", 3
+  ),
+  "mode_kl": Metric(
+    "Mode KL", "How unequally modes are met, in nats: 0 all alike.", 3, -1
+  ),
+  "precision": Metric(
+    "Precision", "Share of samples among the real examples.", 3
+  ),
+  "recall": Metric("Recall", "Share of real examples among samples.", 3),
+  "density": Metric("Density", "Real neighbourhoods a sample lies in.", 3),
+  "coverage": Metric(
+    "Coverage", "Share of real examples with a sample nearby.", 3
+  ),
+  "identity": Metric(
+    "Identity", "How far the answer is the condition: 1 the same.", 3, 0
+  ),
+}
+
+
 def metric(column: str) -> Metric:
   """What is known of a column such as "ndcg@10"; unknown ones are unmarked."""
-  name = column.split("@")[0].split("/")[-1]
-  return METRICS.get(name, Metric(name, "", better=0))
+  name, at, _ = column.split("/")[-1].partition("@")
+  if not at and name in SAMPLES:
+    return SAMPLES[name]
+  return METRICS.get(name, Metric(name, "", 4, 0))
 
 
 def heading(column: str) -> str:

@@ -97,6 +97,11 @@ def get_table():
         "options": _DATA,
       },
       {
+        "method": "CFGAN, averaged generator",
+        "config": "configs/recommend/cfgan.py",
+        "options": f"{_DATA},average=0.998,epochs=650",
+      },
+      {
         "method": "CFGAN, nothing but the condition",
         "config": "configs/recommend/cfgan.py",
         "options": f"{_DATA},zero.weight=0.0,mask=0.0,l2=0.0",
