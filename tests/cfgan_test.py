@@ -103,9 +103,11 @@ def test_it_learns_the_planted_tastes(by, prepared, tmp_path):
       "model.discriminator": "(16,)",
       "learning_rate.generator": "0.01",
       "learning_rate.discriminator": "0.001",
-      "zero.weight": "0.3",
+      "zero.weight": "0.03",
+      "mask": "0.1",
       "batch_size": "16",
-      "epochs": "60",
+      "epochs": "40",
+      "evaluate_every": "0",
       "evaluation.ks": "(5,)",
     },
   )

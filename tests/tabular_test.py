@@ -181,6 +181,7 @@ def test_a_dependence_is_learnt_and_more_can_be_drawn(tmp_path):
   assert tables.generate(workdir, 1600, seed=0).equals(fake)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_table(tmp_path, monkeypatch):
   monkeypatch.setattr(tables, "_DISPATCH", 5)
   dependent(tmp_path / "own.csv", 400)
