@@ -42,6 +42,7 @@ setup(
     "orbax-checkpoint>=0.11",
     "pyarrow>=15",
     "scikit-learn>=1.4",
+    "scipy>=1.11",
     "tensorboardX>=2.6",
     "tqdm>=4.66",
   ],

@@ -41,17 +41,6 @@ def test_pictures_are_read_and_stacked(folder):
   assert found["mode_kl"] < 0.2
 
 
-def test_batches_of_stacks_are_a_function_of_the_step(folder):
-  train, _ = images.fashion_mnist(folder)
-  batches = images.batches(train, batch_size=12, seed=3)
-  whole = batches(0, 5)["real"]
-  assert whole.shape == (5, 12, 48)
-  np.testing.assert_array_equal(batches(2, 4)["real"], whole[2:4])
-  parts = [batches(0, 5, (p, 3))["real"] for p in range(3)]
-  np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
-  assert (images.batches(train, 12, 4)(0, 5)["real"] != whole).any()
-
-
 def test_bad_files_are_named(folder, tmp_path_factory):
   empty = tmp_path_factory.mktemp("empty")
   with pytest.raises(FileNotFoundError, match="apt install dataset-fashion"):

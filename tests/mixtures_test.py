@@ -1,9 +1,11 @@
 """The grid of Gaussians: its modes, and batches as a function of the step."""
 
+import functools
+
 import numpy as np
 import pytest
 
-from adv_rec.data import mixtures
+from adv_rec.data import batching, mixtures
 
 
 def test_the_grid_has_25_modes_of_the_stated_width():
@@ -20,15 +22,20 @@ def test_the_grid_has_25_modes_of_the_stated_width():
   assert abs(counts - 2000).max() < 5 * np.sqrt(2000)  # all equally likely
 
 
+def fresh(batch_size, seed):
+  draw = functools.partial(mixtures.sample, mixtures.grid())
+  return batching.fresh(draw, batch_size, seed)
+
+
 def test_batches_of_a_mixture_are_a_function_of_the_step():
-  batches = mixtures.batches(mixtures.grid(), batch_size=12, seed=3)
+  batches = fresh(12, 3)
   whole = batches(0, 5)["real"]
   assert whole.shape == (5, 12, 2)
   np.testing.assert_array_equal(batches(2, 4)["real"], whole[2:4])
   parts = [batches(0, 5, (p, 3))["real"] for p in range(3)]
   np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
   assert len(np.unique(whole)) == whole.size  # nothing is drawn twice
-  other = mixtures.batches(mixtures.grid(), batch_size=12, seed=4)
+  other = fresh(12, 4)
   assert (other(0, 5)["real"] != whole).any()
   with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
-    mixtures.batches(mixtures.grid(), 0, 0)
+    fresh(0, 0)

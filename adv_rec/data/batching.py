@@ -74,6 +74,40 @@ def stream(epoch_rows: EpochRows, num_rows: int, batch_size: int) -> Batches:
   return batches
 
 
+def fresh(
+  draw: Callable[[int, np.random.Generator], np.ndarray],
+  batch_size: int,
+  seed: int,
+) -> Batches:
+  """New examples in every step, a function of (seed, step).
+
+  Args:
+    draw: (B, generator) -> examples [B, ...].
+    batch_size: B.
+    seed: of the draws.
+
+  Returns:
+    (start, stop, part) -> {"real": [stop - start, B / P, ...]}.
+
+  Raises:
+    ValueError: the batch size is not positive.
+  """
+  if batch_size < 1:
+    raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+
+  def batches(
+    start: int, stop: int, part: Part = (0, 1)
+  ) -> dict[str, np.ndarray]:
+    own = share(batch_size, part)
+    rows = [
+      draw(batch_size, np.random.default_rng([seed, step]))[own]
+      for step in range(start, stop)
+    ]
+    return {"real": np.stack(rows)}
+
+  return batches
+
+
 def share(size: int, part: Part) -> slice:
   """The rows of one part of a batch of `size` rows.
 

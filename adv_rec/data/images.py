@@ -16,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 
 from adv_rec.data import locate
-from adv_rec.data.batching import Batches, Part, share
 
 CATEGORIES = 10
 _DEBIAN = pathlib.Path("/usr/share/datasets/fashion-mnist")
@@ -86,34 +85,6 @@ def stack(images: Images, num: int, rng: np.random.Generator) -> np.ndarray:
   chosen = rng.integers(len(images.pixels), size=(num, 3))
   pixels = images.pixels[chosen].reshape(num, -1)
   return pixels.astype(np.float32) / np.float32(127.5) - 1
-
-
-def batches(images: Images, batch_size: int, seed: int) -> Batches:
-  """Fresh stacks in every step, a function of (seed, step).
-
-  Args:
-    images: what to stack.
-    batch_size: B.
-    seed: of the draws.
-
-  Returns:
-    (start, stop, part) -> {"real": [stop - start, B / P, 3 H W]}.
-
-  Raises:
-    ValueError: the batch size is not positive.
-  """
-  if batch_size < 1:
-    raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-
-  def draw(start: int, stop: int, part: Part = (0, 1)) -> dict[str, np.ndarray]:
-    own = share(batch_size, part)
-    rows = [
-      stack(images, batch_size, np.random.default_rng([seed, step]))[own]
-      for step in range(start, stop)
-    ]
-    return {"real": np.stack(rows)}
-
-  return draw
 
 
 def _idx(file: pathlib.Path) -> np.ndarray:

@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from adv_rec.data.batching import Batches, Part, share
-
 
 class Mixture(NamedTuple):
   """Equally likely Gaussians, alike in all directions.
@@ -44,31 +42,3 @@ def sample(mixture: Mixture, num: int, rng: np.random.Generator) -> np.ndarray:
   shape = (num, mixture.centers.shape[1])
   noise = rng.standard_normal(shape, dtype=np.float32)
   return mixture.centers[mode] + np.float32(mixture.std) * noise
-
-
-def batches(mixture: Mixture, batch_size: int, seed: int) -> Batches:
-  """Fresh draws in every step, a function of (seed, step).
-
-  Args:
-    mixture: what to draw from.
-    batch_size: B.
-    seed: of the draws.
-
-  Returns:
-    (start, stop, part) -> {"real": [stop - start, B / P, D]}.
-
-  Raises:
-    ValueError: the batch size is not positive.
-  """
-  if batch_size < 1:
-    raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-
-  def draw(start: int, stop: int, part: Part = (0, 1)) -> dict[str, np.ndarray]:
-    own = share(batch_size, part)
-    rows = [
-      sample(mixture, batch_size, np.random.default_rng([seed, step]))[own]
-      for step in range(start, stop)
-    ]
-    return {"real": np.stack(rows)}
-
-  return draw

@@ -42,8 +42,7 @@ def cfgan_config() -> Config:
       },
       "zero": {"weight": 0.03, "share": 0.7},  # zero reconstruction
       "mask": 0.7,  # share of empty cells in partial masking
-      "hide": 0.0,  # share of a row left out of the condition
-      "l2": 0.001,  # of the generator's parameters
+      "l2": 0.001,  # of half the squared norm of the generator's parameters
       "average": 0.0,  # decay of the average generator; 0: none
       "updates": 4,  # of the generator for one of the discriminator
       "batch_size": 128,  # rows, shared among the updates
@@ -65,7 +64,7 @@ def cfgan(config: Config, workdir: pathlib.Path) -> Experiment:
   rows, cells = fitted[::-1] if by_item else fitted
   sizes = data.num_users, data.num_items
   num_rows, width = sizes[::-1] if by_item else sizes
-  indptr, ids = _lists(rows, cells, num_rows)
+  indptr, ids = _lists(rows, cells, (num_rows, width))
   filled = int((np.diff(indptr) > 0).sum())
   share = min(config.batch_size, filled) // config.updates
   batch_size = max(share, 1) * config.updates
@@ -82,12 +81,14 @@ def cfgan(config: Config, workdir: pathlib.Path) -> Experiment:
     Discriminator(config.model.discriminator, activation=activation),
     getattr(losses, config.objective)(),
     optax.adam(config.learning_rate.discriminator),
-    optax.adam(config.learning_rate.generator),
+    # The penalty is a part of the loss, not decoupled: before Adam.
+    optax.chain(
+      optax.add_decayed_weights(config.l2),
+      optax.adam(config.learning_rate.generator),
+    ),
     zero_weight=config.zero.weight,
     zero_share=config.zero.share,
     mask_share=config.mask,
-    hide=config.hide,
-    l2=config.l2,
     updates=config.updates,
     average=config.average or None,
   )
@@ -150,12 +151,13 @@ def identity(scores: np.ndarray, fitted: Pairs) -> float:
 
 
 def _lists(
-  rows: np.ndarray, cells: np.ndarray, num_rows: int
+  rows: np.ndarray, cells: np.ndarray, shape: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
   """The distinct cells of each row: (indptr [R + 1], cells [N])."""
-  pairs = np.unique(np.stack([rows, cells]), axis=1)
-  counts = np.bincount(pairs[0], minlength=num_rows)
-  return np.concatenate([[0], np.cumsum(counts)]), pairs[1].astype(np.int32)
+  pairs = np.unique(rows.astype(np.int64) * shape[1] + cells)
+  row, cell = np.divmod(pairs, shape[1])
+  counts = np.bincount(row, minlength=shape[0])
+  return np.concatenate([[0], np.cumsum(counts)]), cell.astype(np.int32)
 
 
 def _check(config: Config) -> None:
@@ -174,7 +176,6 @@ def _check(config: Config) -> None:
     "zero.weight",
     "zero.share",
     "mask",
-    "hide",
     "l2",
     "average",
   )
@@ -184,8 +185,7 @@ def _check(config: Config) -> None:
   for name, value in (
     ("zero.share", config.zero.share),
     ("mask", config.mask),
-    ("hide", config.hide),
     ("average", config.average),
   ):
-    if value > 1 or (name in ("hide", "average") and value == 1):
+    if value > 1 or (name == "average" and value == 1):
       raise ValueError(f"config option {name}={value}: a share, at most 1")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from adv_rec.data import images, mixtures
+from adv_rec.data import batching, images, mixtures
 from adv_rec.evaluation import extractors, generation
 from adv_rec.experiments import gan
 from adv_rec.experiments.experiment import Experiment
@@ -35,7 +35,11 @@ def gaussians(config: Config, workdir: pathlib.Path) -> Experiment:
   return gan.vector_gan(
     config,
     _described("gaussians_25", len(mixture.centers), 2, config),
-    mixtures.batches(mixture, config.batch_size, config.seed),
+    batching.fresh(
+      functools.partial(mixtures.sample, mixture),
+      config.batch_size,
+      config.seed,
+    ),
     mixture.centers.shape[1],
     measure,
   )
@@ -66,7 +70,9 @@ def stacked_images(config: Config, workdir: pathlib.Path) -> Experiment:
   return gan.vector_gan(
     config,
     _described("stacked_fashion_mnist", images.CATEGORIES**3, width, config),
-    images.batches(train, config.batch_size, config.seed),
+    batching.fresh(
+      functools.partial(images.stack, train), config.batch_size, config.seed
+    ),
     width,
     measure,
     bounded=True,

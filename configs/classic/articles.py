@@ -2,7 +2,8 @@
 
   python scripts/train.py --config=configs/classic/articles.py:objective=hinge --workdir=/tmp/articles
 
-Two layers of 128 units with leaky ReLUs on each side. A minute or two on 2 CPU cores. Ours: see docs/results.md (generated).
+Two layers of 128 units with leaky ReLUs on each side. No table of it
+has been published yet.
 """
 
 from adv_rec.experiments import classic, options

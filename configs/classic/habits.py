@@ -2,7 +2,8 @@
 
   python scripts/train.py --config=configs/classic/habits.py:model.dropout=0.0 --workdir=/tmp/habits
 
-Baskets, spend, discounts and so on, see adv_rec/data/behaviour.py. A minute or two on 2 CPU cores. Ours: see docs/results.md (generated).
+Baskets, spend, discounts and so on, see adv_rec/data/behaviour.py. No table of it
+has been published yet.
 """
 
 from adv_rec.experiments import classic, options

@@ -2,7 +2,7 @@
 
   python scripts/train.py --config=configs/gan/stacked_images.py:objective=hinge --workdir=/tmp/stacked
 
-Minutes on 2 CPU cores. Ours: see docs/results.md (generated).
+No table of it has been published yet.
 """
 
 from adv_rec.experiments import gan, options
