@@ -16,7 +16,7 @@ quickstart: $(VENV)/quickstart.installed
 	$(BIN)/python scripts/quickstart.py --out=$(OUT)
 
 test: $(VENV)/test.installed
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(PYTEST_ARGS)
 
 slow: $(VENV)/test.installed
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)

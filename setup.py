@@ -18,6 +18,7 @@ EXTRAS["test"] = [
   *EXTRAS["notebook"],
   *EXTRAS["lint"],
   "pytest>=8",
+  "pytest-xdist>=3.6",
 ]
 EXTRAS["all"] = sorted({name for names in EXTRAS.values() for name in names})
 

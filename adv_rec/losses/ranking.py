@@ -31,6 +31,25 @@ def multinomial(logits: jax.Array, items: jax.Array) -> jax.Array:
   return -jnp.sum(chosen(log_likelihood, items), axis=-1)
 
 
+def implicit_squares(
+  scores: jax.Array, items: jax.Array, unobserved_weight: float
+) -> jax.Array:
+  """Weighted squares over all items, sum_J (x_uj - 1)^2 + a sum_i x_ui^2.
+
+  Rendle et al. 2022 (arXiv:2110.14037), eq. 3 and 4, for one user with the
+  items J. [B, I] -> [B].
+
+  Args:
+    scores: of all items [B, I].
+    items: ids of each user's items J [B, L], padded with ids past the end.
+    unobserved_weight: a.
+  """
+  # A padded cell counts as a score of 1, which costs nothing.
+  chosen = jax.vmap(lambda x, i: x.at[i].get(mode="fill", fill_value=1.0))
+  observed = jnp.sum(jnp.square(chosen(scores, items) - 1.0), axis=-1)
+  return observed + unobserved_weight * jnp.sum(jnp.square(scores), axis=-1)
+
+
 def next_item(logits: jax.Array, item: jax.Array) -> jax.Array:
   """Full softmax for one item, - ln softmax_i(x). [..., I], [...] -> [...].
 
