@@ -80,19 +80,26 @@ _SPLIT = flags.DEFINE_enum(
   protocol.SPLITS,
   "temporal: each user's latest interactions are for test. temporal_global: "
   "the latest of all, one cut in time. leave_one_out: only each user's last "
-  "one. random. given: the dataset comes split.",
+  "one. random. new_users: of a share of the users all but the first few. "
+  "given: the dataset comes split.",
 )
 _TEST_FRACTION = flags.DEFINE_float(
   "test_fraction",
   None,
-  "Share of each user's interactions (temporal_global: of all) for test.",
+  "Share of each user's interactions for test (temporal_global: of all; "
+  "new_users: of the users).",
 )
 _VALIDATION_FRACTION = flags.DEFINE_float(
   "validation_fraction",
   None,
   "Share of what the test leaves for validation; 0 for none.",
 )
-_SEED = flags.DEFINE_integer("seed", None, "Of the random split.")
+_SEED = flags.DEFINE_integer(
+  "seed", None, "Of the random split, and of who is a new user."
+)
+_KNOWN = flags.DEFINE_integer(
+  "known", None, "Interactions of a new user to train on, for new_users."
+)
 _MASK = flags.DEFINE_enum(
   "mask",
   None,
@@ -123,6 +130,7 @@ _PROTOCOL = (
   _TEST_FRACTION,
   _VALIDATION_FRACTION,
   _SEED,
+  _KNOWN,
   _MASK,
 )
 

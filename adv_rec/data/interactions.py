@@ -238,10 +238,7 @@ def _check_table(label: str, table: pa.Table) -> None:
 
 
 def _check_roles(source: Source, protocol: Protocol, log: ibis.Table) -> None:
-  if (
-    protocol.split in ("temporal", "temporal_global", "leave_one_out")
-    and "time" not in log.columns
-  ):
+  if protocol.split not in ("random", "given") and "time" not in log.columns:
     raise ValueError(
       f"{source.name}: the split {protocol.split!r} needs a time: say which "
       "column it is (time=COLUMN), or choose split='random'"
@@ -263,7 +260,8 @@ def _split(
   """The log with its parts, checked."""
   fractions = protocol.test_fraction, protocol.validation_fraction
   if protocol.split != "given":
-    table = steps.split(log, protocol.split, *fractions, protocol.seed)
+    draw = protocol.seed, protocol.known
+    table = steps.split(log, protocol.split, *fractions, *draw)
   elif protocol.validation_fraction:
     table = steps.cut_validation(log, fractions[1], protocol.seed)
   else:
@@ -294,7 +292,7 @@ def _check_parts_have_rows(
 
 
 def _check_split(source: Source, protocol: Protocol, log: ibis.Table) -> None:
-  if protocol.split in ("given", "temporal_global"):
+  if protocol.split in ("given", "temporal_global", "new_users"):
     return _check_parts_have_rows(source, protocol, log)
   users = log.group_by("user").aggregate(
     train=(log.part == "train").sum(), total=log.count()

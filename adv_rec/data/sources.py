@@ -100,7 +100,8 @@ def protocols(name: str) -> dict[str, Protocol]:
     validation_fraction=0.1,
     mask="none",
   )
-  return {"first": Protocol(), "repeat": repeat}
+  new_users = Protocol(split="new_users")
+  return {"first": Protocol(), "repeat": repeat, "new_users": new_users}
 
 
 def protocol(name: str, which: str = "") -> Protocol:

@@ -106,16 +106,18 @@ def split(
   test_fraction: float,
   validation_fraction: float,
   seed: int,
+  known: int,
 ) -> ibis.Table:
   """Adds the column part: "train", "validation" or "test".
 
   Args:
     log: a log without parts.
-    kind: "temporal", "temporal_global", "leave_one_out" or "random"; see
-      `protocol.Protocol`.
-    test_fraction: share of each user's interactions, or of all.
+    kind: "temporal", "temporal_global", "leave_one_out", "random" or
+      "new_users"; see `protocol.Protocol`.
+    test_fraction: share of each user's interactions, of all, or of the users.
     validation_fraction: share of what the test leaves; 0 for none.
-    seed: of "random".
+    seed: of "random" and "new_users".
+    known: rows of a new user in the part "train".
 
   Returns:
     The log with its parts.
@@ -123,6 +125,9 @@ def split(
   if kind == "temporal_global":
     return _split_at_one_time(log, test_fraction, validation_fraction)
   order = [name for name in ("time", "item", "value") if name in log.columns]
+  if kind == "new_users":
+    fractions = test_fraction, validation_fraction
+    return _split_users(log, order, *fractions, seed, known)
   table: Any = log  # pyright does not know the arithmetic of Ibis columns
   if kind == "random":
     table = table.mutate(draw=_draw(log, seed))
@@ -143,6 +148,37 @@ def split(
     (table.place >= start - table.validation, "validation"),
     else_="train",
   )
+  return table.select(*log.columns, part=part)
+
+
+def _split_users(
+  log: ibis.Table,
+  order: list[str],
+  test_fraction: float,
+  validation_fraction: float,
+  seed: int,
+  known: int,
+) -> ibis.Table:
+  users: Any = log.select("user").distinct()
+  text = f"{seed}:" + users.user.cast("string")
+  users = users.mutate(draw=text.hexdigest("md5"))
+  users = users.mutate(
+    number=ibis.row_number().over(order_by=["draw", "user"]),
+    total=ibis._.count().over(),
+  )
+  users = users.mutate(test=_share(ibis._.total, test_fraction))
+  rest = users.total - users.test
+  users = users.mutate(validation=_share(rest, validation_fraction))
+  kind = ibis.cases(
+    (users.number < users.test, "test"),
+    (users.number < users.test + users.validation, "validation"),
+    else_="train",
+  )
+  table: Any = log.join(users.select("user", kind=kind), "user")
+  table = table.mutate(
+    place=ibis.row_number().over(group_by="user", order_by=order)
+  )
+  part = ibis.ifelse(table.place < known, "train", table.kind)
   return table.select(*log.columns, part=part)
 
 

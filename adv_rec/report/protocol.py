@@ -82,6 +82,12 @@ def _split(facts: Mapping[str, Any]) -> Iterable[str]:
         f", and of the others {which} {_percent(validation)} validation"
       )
     yield sentence
+  elif split == "new_users" and test is not None:
+    yield (
+      f"of {_percent(test)} of the users all but the first"
+      f" {facts.get('known')} interactions are test, and of"
+      f" {_percent(validation or 0.0)} of the others validation"
+    )
   elif split is not None:
     yield _words(_SPLIT, split, "split: {}".format)
 
