@@ -1,0 +1,141 @@
+"""Ghost clipping equals gradients that are formed and clipped one by one."""
+
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from adv_rec.privacy import ghost
+
+KEY = jax.random.key(5)
+BATCH = 6
+
+
+class Dense(nn.Module):
+  bias: bool = True
+  shape = (4,)
+
+  @nn.compact
+  def __call__(self, x):
+    x = nn.tanh(nn.Dense(5, use_bias=self.bias)(x))
+    return nn.Dense(1, use_bias=self.bias)(x).sum(range(1, x.ndim))
+
+
+class Shared(nn.Module):
+  """One dense layer over time and over again; two calls of another."""
+
+  bias: bool = True
+  shape = (3, 4)
+
+  @nn.compact
+  def __call__(self, x):
+    layer, last = nn.Dense(4, use_bias=self.bias), nn.Dense(2)
+    for _ in range(3):
+      x = nn.tanh(layer(x))
+    return jnp.sum(last(x) ** 2, axis=(1, 2)) + last(x[:, 0])[:, 0]
+
+
+class Wide(nn.Module):
+  """Few positions for its width: norms by the products of positions."""
+
+  bias: bool = True
+  shape = (2, 16)
+
+  @nn.compact
+  def __call__(self, x):
+    return jnp.sum(nn.Dense(24, use_bias=self.bias)(x) ** 2, axis=(1, 2))
+
+
+class Embedded(nn.Module):
+  bias: bool = True
+  shape = (5,)  # ids, some of them twice
+
+  @nn.compact
+  def __call__(self, x):
+    table = nn.Embed(4, 3)
+    ids = jnp.floor(4 * jax.nn.sigmoid(x)).astype(jnp.int32)
+    x = table(ids).mean(axis=1) * table(ids[:, 0] - 4)  # from the end
+    return nn.Dense(1, use_bias=self.bias)(x)[:, 0]
+
+
+class Convolved(nn.Module):
+  bias: bool = True
+  shape = (6, 6, 2)
+
+  @nn.compact
+  def __call__(self, x):
+    same = nn.Conv(2, (3, 3), padding="CIRCULAR", use_bias=self.bias)
+    x = nn.tanh(same(nn.tanh(same(x))))
+    x = nn.Conv(4, (3, 3), 2, feature_group_count=2, use_bias=self.bias)(x)
+    x = nn.ConvTranspose(2, (2, 2), use_bias=self.bias)(nn.tanh(x))
+    return jnp.sum(jnp.sin(x), axis=(1, 2, 3))
+
+
+class Normed(nn.Module):
+  bias: bool = True
+  shape = (3, 4)
+
+  @nn.compact
+  def __call__(self, x):
+    x = nn.LayerNorm(use_bias=self.bias)(nn.Dense(4)(x))
+    x = nn.RMSNorm()(nn.GroupNorm(2, use_bias=self.bias)(x))
+    return jnp.sum(jnp.sin(x), axis=(1, 2))
+
+
+NETWORKS = {
+  c.__name__: c for c in (Dense, Shared, Wide, Embedded, Convolved, Normed)
+}
+
+
+def made(network, batch=BATCH):
+  """Parameters, a batch with a hole, and the losses of its rows."""
+  x = jax.random.normal(KEY, (batch, *network.shape))
+  params = network.init(KEY, x)["params"]
+  params = jax.tree.map(lambda p: p + 0.1, params)
+  mask = jnp.arange(batch) != 1
+
+  def examples(own, everyone, batch, key):
+    return network.apply({"params": own}, batch["x"])
+
+  return params, {"x": x, "mask": mask}, examples
+
+
+@functools.cache
+def both(name, bias, rows):
+  """Sums as functions of the clip, compiled once."""
+  params, batch, examples = made(NETWORKS[name](bias=bias))
+
+  def losses(params, batch, key):
+    return jnp.where(batch["mask"], examples(params, {}, batch, key), 0.0)
+
+  def by_ghost(clip):
+    return ghost.clipped(examples, clip, ("x",), rows)(params, {}, batch, KEY)
+
+  def one_by_one(clip):
+    return ghost._one_by_one(
+      losses, params, batch, KEY, clip, ("x", "mask"), rows
+    )
+
+  uses = ghost._known(lambda p: losses(p, batch, KEY), params, BATCH)
+  return uses, jax.jit(by_ghost), jax.jit(one_by_one)
+
+
+def compare(a, b, tolerance=1e-5):
+  """Relative to the largest gradient of each parameter."""
+  for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+    np.testing.assert_allclose(x, y, atol=tolerance * np.abs(y).max() + 1e-9)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_it_equals_clipping_one_by_one(name, bias, rows):
+  uses, by_ghost, one_by_one = both(name, bias, rows)
+  assert uses, "the network is not known: the slow way was taken"
+  for clip in (0.01, 1.0, 1e6, np.inf):
+    expected = one_by_one(clip)
+    assert max(np.abs(x).max() for x in jax.tree.leaves(expected)) > 1e-4
+    compare(by_ghost(clip), expected)
