@@ -7,29 +7,34 @@ arXiv:2103.00039, definition 1.1). A clipped sum then moves by the clip at most.
 
 Two accountants:
 
-  pld   numerical composition of privacy loss distributions, tight. Batches cut
-        at a capacity are accounted for as such (Ganesh 2025, arXiv:2508.15089).
-  rdp   Renyi divergences (Mironov 2017, arXiv:1702.07476), looser and fast. A
-        cut counts as a failure: with T batches, each cut with chance p, delta
-        grows by T p (1 + exp(epsilon)) (Chua et al. 2024, arXiv:2411.04205).
+  pld   numerical composition of privacy loss distributions, tight.
+  rdp   Renyi divergences (Mironov 2017, arXiv:1702.07476), looser and fast.
+
+A sample that is cut at the capacity of a batch is no Poisson sample. While cuts
+are rare they count as failures: with T batches, each cut with chance p, delta
+grows by T p (1 + exp(epsilon)) (Chua et al. 2024, arXiv:2411.04205). Where that
+is more than a hundredth of delta, pld accounts for cut samples as such (Ganesh
+2025, arXiv:2508.15089), and rdp, from half of delta on, gives no epsilon.
 
 No noise, or a sampler that no accountant covers, gives no epsilon.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import dp_accounting
 from dp_accounting import pld, rdp
-from scipy import stats
+from scipy import optimize, stats
 
 ACCOUNTANTS = ("pld", "rdp")
 SAMPLERS = ("all", "poisson")
 
 _NEIGHBOURS = dp_accounting.NeighboringRelation.REPLACE_SPECIAL
+_INTERVAL = 5e-4  # of privacy losses; a finer grid takes .1 % off epsilon
 
 
 class Gaussian(NamedTuple):
@@ -107,26 +112,13 @@ def epsilon(
     return 0.0
   if not all(m.noise_multiplier for m in mechanisms):
     return math.inf
-  if accountant == "pld":
-    whole = pld.PLDAccountant(_NEIGHBOURS)
-    for mechanism in mechanisms:
-      whole.compose(_event(mechanism), mechanism.count)
-    return float(whole.get_epsilon(delta))
-  renyi = rdp.RdpAccountant(neighboring_relation=_NEIGHBOURS)
+  found = _with_cuts(mechanisms, delta, accountant)
+  if accountant == "rdp" or found < math.inf:
+    return found
+  whole = pld.PLDAccountant(_NEIGHBOURS, _INTERVAL)
   for mechanism in mechanisms:
-    event = _event(mechanism._replace(capacity=None))
-    renyi.compose(event, mechanism.count)
-  cut = sum(map(_cut, mechanisms))
-  found = float(renyi.get_epsilon(delta))
-  for _ in range(100):  # grows towards the least that satisfies both
-    left = delta - (1 + math.exp(min(found, 700))) * cut
-    if left <= 0:
-      return math.inf
-    more = float(renyi.get_epsilon(left))
-    if more <= found:
-      return found
-    found = more + 1e-9
-  return math.inf
+    whole.compose(_event(mechanism), mechanism.count)
+  return float(whole.get_epsilon(delta))
 
 
 def calibrate(
@@ -151,21 +143,33 @@ def calibrate(
   if not target > 0:
     raise ValueError(f"epsilon={target} must be above 0")
 
-  def enough(noise: float) -> bool:
-    return epsilon(make(noise), delta, accountant) <= target
+  def excess(noise: float) -> float:
+    found = epsilon(make(noise), delta, accountant)
+    return math.log(found / target) if found else -math.inf
 
-  low, high = 0.0, 1.0
-  while not enough(high):
-    low, high = high, 2 * high
+  # The looser and faster accountant says where to look: pld is slow where
+  # there is far too little noise.
+  high = 1.0
+  if accountant != "rdp":
+    with contextlib.suppress(ValueError):
+      high = calibrate(target, delta, make, "rdp", tolerance)
+  while excess(high) > 0:
+    high *= 1.5
     if high > 1e4:
       raise ValueError(
         f"no noise gives epsilon {target} at delta {delta}: what is spent"
         " beside it is too much, or samples are cut too often"
       )
-  while high - low > tolerance * high:
-    middle = (low + high) / 2
-    low, high = (low, middle) if enough(middle) else (middle, high)
-  return high
+  low = high / 1.25
+  while excess(low) <= 0:
+    low, high = low / 1.25, low
+    if low < 1e-3:
+      return high
+  root: Any = optimize.brentq(excess, low, high, xtol=tolerance / 4 * low)
+  noise = float(root)
+  while excess(noise) > 0:
+    noise *= 1 + tolerance / 2
+  return noise
 
 
 def _check(mechanism: Gaussian) -> None:
@@ -196,6 +200,35 @@ def _event(m: Gaussian) -> dp_accounting.DpEvent:
   if m.sampler == "all":
     return event
   return dp_accounting.PoissonSampledDpEvent(m.probability, event)
+
+
+def _with_cuts(
+  mechanisms: Sequence[Gaussian], delta: float, accountant: str
+) -> float:
+  """Epsilon with cuts counted as failures; infinite where they are too many.
+
+  Let M be the mechanism without cuts, and t the chance that any of its T
+  samples is cut. With it the cut one is alike but with chance t on either of
+  two neighbours: where M has (epsilon, delta'), the cut one has
+  (epsilon, delta' + t (1 + exp(epsilon))).
+  """
+  whole = (
+    pld.PLDAccountant(_NEIGHBOURS, _INTERVAL)
+    if accountant == "pld"
+    else rdp.RdpAccountant(neighboring_relation=_NEIGHBOURS)
+  )
+  for mechanism in mechanisms:
+    whole.compose(_event(mechanism._replace(capacity=None)), mechanism.count)
+  found, cut = float(whole.get_epsilon(delta)), sum(map(_cut, mechanisms))
+  for _ in range(100):  # grows towards the least that satisfies both
+    failure = (1 + math.exp(min(found, 700))) * cut
+    if failure > (delta / 100 if accountant == "pld" else delta / 2):
+      return math.inf
+    more = float(whole.get_epsilon(delta - failure))
+    if more <= found:
+      return found
+    found = more + 1e-9
+  return math.inf
 
 
 def _cut(m: Gaussian) -> float:

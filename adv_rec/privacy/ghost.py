@@ -85,6 +85,9 @@ def clipped(
 
   def gradient(own, everyone, batch, key):
     mask = batch[MASK]
+    # Whatever stands in a row that is not there, it takes no part.
+    there = {n: jnp.where(_along(mask, batch[n]), batch[n], 0) for n in data}
+    batch = {**batch, **there}
     if len(mask) % rows:
       raise ValueError(
         f"{len(mask)} rows do not divide into units of {rows} rows"
@@ -134,25 +137,19 @@ def check_rows(
   def losses(params, batch):
     return examples(params, everyone, batch, key)
 
-  swapped = {
-    name: jnp.roll(x, 1, axis=0) if name in data else x
-    for name, x in batch.items()
-  }
+  uses = _known(lambda params: losses(params, batch), own, len(batch[data[0]]))
   # The first row stays, all others change.
-  swapped = {
-    name: x.at[0].set(batch[name][0]) if name in data else x
-    for name, x in swapped.items()
+  others = {
+    name: jnp.roll(batch[name], 1, axis=0).at[0].set(batch[name][0])
+    for name in data
   }
-  here, there = losses(own, batch)[0], losses(own, swapped)[0]
+  here, there = losses(own, batch)[0], losses(own, {**batch, **others})[0]
   if not np.allclose(here, there, rtol=1e-4, atol=1e-6):
     raise ValueError(
       "the loss of a row changes with the other rows of its batch, so that"
       " clipping would not bound what a row can do; take out whatever looks at"
       " the batch as a whole"
     )
-  uses = _known(
-    lambda params: losses(params, batch), own, losses(own, batch).shape[0]
-  )
   if uses is None:
     return  # gradients are formed one by one: rows cannot meet
   found, back, _ = _tapped(lambda params: losses(params, batch), own, uses)
@@ -200,7 +197,7 @@ def _ghost(
   clip: float,
   rows: int,
 ) -> Params:
-  found, back, inputs = _tapped(losses, own, uses)
+  found, back, (inputs, _) = _tapped(losses, own, uses)
   (outer,) = back(jnp.ones_like(found))
   leaves, tree = jax.tree.flatten(own)
   parts: dict[int, list[layers.Part]] = {}
@@ -240,8 +237,7 @@ def _known(
 
   def probe(outer, inner):
     uses.clear()
-    found, _ = _run(losses, outer, inner, uses, None, rows)
-    return found
+    return _run(losses, outer, inner, uses, None, rows)
 
   program = jax.make_jaxpr(probe)(own, own).jaxpr
   # Of the two copies of the parameters known layers see the inner one: does
@@ -250,7 +246,12 @@ def _known(
   for equation in program.eqns:
     if any(_is_in(x, reached) for x in equation.invars):
       reached.update(equation.outvars)
-  return None if any(_is_in(x, reached) for x in program.outvars) else uses
+  if _is_in(program.outvars[0], reached):
+    return None
+  # What comes out of a layer inside a loop is none of this program's values.
+  made = {x for equation in program.eqns for x in equation.outvars}
+  outputs = program.outvars[len(program.outvars) - len(uses) :]
+  return uses if all(_is_in(y, made) for y in outputs) else None
 
 
 def _is_in(x: Any, reached: set[Any]) -> bool:
@@ -259,9 +260,9 @@ def _is_in(x: Any, reached: set[Any]) -> bool:
 
 def _tapped(
   losses: Callable[[Params], jax.Array], own: Params, uses: Sequence[_Use]
-) -> tuple[jax.Array, Callable[..., Any], list[jax.Array]]:
+) -> tuple[jax.Array, Callable[..., Any], Any]:
   """Losses, output gradients of the layers as a function of those of the
-  losses, and the inputs of the layers.
+  losses, and the inputs and outputs of the layers.
   """
   # New arrays: the loss may also hold the same ones as a frozen opponent's.
   outer = jax.tree.map(jnp.copy, own)
@@ -279,15 +280,15 @@ def _run(
   uses: list[_Use],
   taps: Sequence[jax.Array] | None,
   rows: int,
-) -> tuple[jax.Array, list[jax.Array]]:
+) -> tuple[jax.Array, tuple[list[jax.Array], list[jax.Array]]]:
   """Losses at `outer`, with known layers at `inner` and taps added to them.
 
   Returns:
-    The losses, and the inputs of the known layers; `uses` gets their calls.
+    The losses; inputs and outputs of the known layers. `uses` gets their calls.
   """
   position = {id(x): i for i, x in enumerate(jax.tree.leaves(outer))}
   values = jax.tree.leaves(inner)
-  inputs, busy = [], [False]
+  inputs, outputs, busy = [], [], [False]
 
   def tap(call, args, kwargs, context):
     layer = context.module
@@ -308,6 +309,7 @@ def _run(
     busy[0] = False
     if y.shape[:1] != (rows,) or y.dtype != jnp.float32:
       return call(*args, **kwargs)
+    outputs.append(y)
     if taps is not None:
       y = y + taps[len(uses)]
     uses.append(_Use(alone, where, y.shape, y.dtype))
@@ -316,4 +318,4 @@ def _run(
 
   with nn.intercept_methods(tap):
     found = losses(outer)
-  return found, inputs
+  return found, (inputs, outputs)
