@@ -17,7 +17,7 @@ from adv_rec.privacy.accounting import Gaussian, calibrate, epsilon
 from adv_rec.privacy.ledger import Budget, Ledger
 
 DELTA = 1e-5
-STEPS = Gaussian(1.0, 200, "poisson", 0.02, 5000, 200)
+STEPS = Gaussian(1.0, 50, "poisson", 0.04, 2500, 200)
 
 
 def exact(noise):
@@ -48,7 +48,7 @@ def test_sampling_and_steps_count():
   assert epsilon([all_of_it._replace(capacity=None)], DELTA) == pytest.approx(
     epsilon([without], DELTA)
   )
-  for change in ({"count": 400}, {"probability": 0.03}, {"capacity": 110}):
+  for change in ({"count": 100}, {"probability": 0.06}, {"capacity": 110}):
     assert epsilon([STEPS._replace(**change)], DELTA) > 1.05 * whole
   assert epsilon([STEPS, Gaussian(5.0)], DELTA) > whole
   assert epsilon([STEPS._replace(noise_multiplier=0.0)], DELTA) == math.inf
