@@ -206,6 +206,7 @@ def test_units_are_drawn_by_themselves_with_their_probability():
 
 def test_batches_are_a_function_of_secret_and_step():
   rows = {"x": np.arange(300), "y": np.arange(600).reshape(300, 2)}
+  rows["none"] = np.zeros((300, 0))
   make = lambda secret: Poisson(rows, 30, secret)  # noqa: E731
   whole, parts = make(SECRET)(0, 6), [make(SECRET)(s, s + 3) for s in (0, 3)]
   for name, x in whole.items():

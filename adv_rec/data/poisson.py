@@ -135,7 +135,8 @@ class Poisson:
     def dealt(name: str) -> np.ndarray:
       x = np.stack([draw[name] for draw in draws])
       x = x.reshape(stop - start, self.updates, *x.shape[1:]).swapaxes(1, 2)
-      return x.reshape(stop - start, -1, *x.shape[3:])[:, own]
+      size = self.padded * self.updates
+      return x.reshape(stop - start, size, *x.shape[3:])[:, own]
 
     return {name: dealt(name) for name in draws[0]}
 

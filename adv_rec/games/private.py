@@ -10,12 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
+import optax
 
+from adv_rec.games.gan import with_norm
 from adv_rec.losses.gan import Objective, Penalty
+from adv_rec.models.gan import sample
+from adv_rec.models.tabular import Layout, condition_loss, one_hot, relaxed
 from adv_rec.privacy.gradients import PrivateLoss, without_data
-from adv_rec.types import Batch, Loss, Params
+from adv_rec.types import Batch, Game, Loss, Params, Player
 
 # (generator's params, public batch, key) -> fakes [F, ...], with a guide a
 # pair; (discriminator's params, key, examples [B, ...]) -> logits [B], each
@@ -103,6 +109,103 @@ def private_adversarial(
     return loss + metrics["guide"], metrics
 
   return PrivateLoss(examples, free, data), without_data(generator_loss, data)
+
+
+def private_table_gan(
+  layout: Layout,
+  generator: nn.Module,
+  discriminator: nn.Module,
+  objective: Objective,
+  discriminator_optimizer: optax.GradientTransformation,
+  generator_optimizer: optax.GradientTransformation,
+  gradient: Callable[[Loss], Callable[..., Any]],
+  *,
+  penalties: Mapping[Penalty, float] | None = None,
+  updates: int = 1,
+  average: float | None = None,
+  temperature: float = 0.2,
+) -> Game:
+  """`games.tabular.table_gan` with a discriminator that learns privately.
+
+  The batch has the data, "codes" [B, K] and "numbers" [B, F] of real rows, and
+  "condition" [G], cells that are public: those of generated rows. A real row is
+  judged beside a cell of its own, of a block at random, so that it comes with
+  the conditions of the generated ones if these are a block at random and one of
+  its cells, as frequent as in the data. Rows are not packed: a pack would be
+  one unit of several.
+
+  Args:
+    layout: of the rows.
+    generator: as of `table_gan`.
+    discriminator: called with rows and their conditions side by side.
+    objective: see `private_adversarial`.
+    discriminator_optimizer: of the discriminator's parameters.
+    generator_optimizer: of the generator's parameters.
+    gradient: the discriminator's, from `privacy.gradients.private`.
+    penalties: see `private_adversarial`.
+    updates: of the discriminator for one of the generator.
+    average: decay of the moving average of the generator's parameters.
+    temperature: of `models.tabular.relaxed`.
+  """
+  first = np.cumsum([0, *layout.sizes[:-1]])
+
+  def real(batch, key):
+    codes = batch["codes"]
+    block = jax.random.randint(key, (len(codes),), 0, len(layout.sizes))
+    own = jnp.take_along_axis(codes, block[:, None], axis=1)[:, 0]
+    cell = jax.nn.one_hot(own + jnp.asarray(first)[block], layout.cells)
+    rows = one_hot(codes, batch["numbers"], layout)
+    return jnp.concatenate([rows, cell], axis=-1)
+
+  def generate(params, batch, key):
+    given = jax.nn.one_hot(batch["condition"], layout.cells)
+    outputs = sample(generator, params, key, len(given), given)
+    noise_key = jax.random.fold_in(key, 1)
+    rows = relaxed(outputs, noise_key, layout, temperature)
+    return jnp.concatenate([rows, given], axis=-1), outputs
+
+  def discriminate(params, key, examples):
+    logits: Any = discriminator.apply(
+      {"params": params}, examples, train=True, rngs={"dropout": key}
+    )
+    return logits
+
+  discriminator_loss, generator_loss = private_adversarial(
+    generate,
+    discriminate,
+    objective,
+    real,
+    ("codes", "numbers"),
+    penalties,
+    guide=lambda batch, outputs: condition_loss(
+      outputs, batch["condition"], layout
+    ),
+  )
+
+  def init_generator(key):
+    noise = jnp.zeros((1, generator.latent))
+    return generator.init(key, noise, jnp.zeros((1, layout.cells)))["params"]
+
+  def init_discriminator(key):
+    rows = jnp.zeros((1, layout.width + layout.cells))
+    return discriminator.init(key, rows)["params"]
+
+  return {
+    "discriminator": Player(
+      init_discriminator,
+      discriminator_loss,
+      discriminator_optimizer,
+      gradient=gradient,
+      updates=updates,
+    ),
+    "generator": Player(
+      init_generator,
+      generator_loss,
+      generator_optimizer,
+      gradient=with_norm,
+      average=average,
+    ),
+  }
 
 
 def _check(objective: Objective) -> None:
