@@ -3,6 +3,7 @@
 import json
 import pathlib
 
+import jax
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
@@ -12,9 +13,9 @@ import pytest
 from adv_rec.data import declared, tabular
 from adv_rec.data.tabular import Column
 from adv_rec.experiments import experiment, options
-from adv_rec.experiments import tabular as tables
 from adv_rec.privacy import accounting, counts
 from adv_rec.privacy.accounting import Gaussian
+from adv_rec.training import loop, parallel
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SCHEMA = (
@@ -108,13 +109,26 @@ def config(folder, **given):
 
 def test_a_run_spends_once_and_destroys_its_secret(folder, tmp_path):
   workdir = tmp_path / "run"
-  result = experiment.run(config(folder), workdir, progress=False)
+  built = experiment.build(config(folder), workdir)
+  secret = (workdir / "privacy" / "secret").read_bytes()
+  # Killed here and started again, it goes on alike and spends nothing more.
+  again = experiment.build(config(folder), workdir)
+  a, b = built.batches(0, 3), again.batches(0, 3)
+  for name in a:
+    np.testing.assert_array_equal(a[name], b[name])
+  one = parallel.make_mesh(1, jax.devices()[:1])
+  state = loop.train(
+    again.game, again.batches, again.schedule, workdir, 0, mesh=one
+  )
+  result = again.finish(state)
+  for path in workdir.rglob("*"):
+    assert path.is_dir() or secret not in path.read_bytes(), path
   privacy = workdir / "privacy"
   assert {p.name for p in privacy.iterdir()} == {"ledger.jsonl", "counts.npy"}
   lines = [json.loads(x) for x in (privacy / "ledger.jsonl").open()]
   assert [line.get("name") for line in lines] == [None, "counts", "training"]
   spends = [Gaussian(**line["gaussian"]) for line in lines[1:]]
-  assert spends[1].count == result["steps"] and spends[1].units == 320
+  assert spends[1].count == state.step == 8 and spends[1].units == 320
   spent = accounting.epsilon(spends, 1e-5, "rdp")
   assert result["privacy"]["spent"] == spent and 2.9 < spent <= 3.0
   logged = (workdir / "metrics.jsonl").read_text()
@@ -124,26 +138,13 @@ def test_a_run_spends_once_and_destroys_its_secret(folder, tmp_path):
   assert set(fake["size"].drop_null().to_pylist()) <= set(range(0, 101, 10))
 
   # More can be drawn; trained on it cannot be, and nothing is spent again.
-  assert tables.generate(workdir, fake.num_rows, 0).equals(fake)
-  again, _ = experiment.restore(workdir)
+  ended = experiment.build(config(folder), workdir)
+  assert ended.sample(state, fake.num_rows, 0).equals(fake)
   with pytest.raises(ValueError, match="secret is gone"):
-    again.batches(0, 1)
+    ended.batches(0, 1)
   assert len((privacy / "ledger.jsonl").read_text().splitlines()) == 3
-
-
-def test_killed_and_started_again_it_goes_on_alike(folder, tmp_path):
-  workdir = tmp_path / "run"
-  workdir.mkdir()
-  first = experiment.build(config(folder), workdir)
-  ledger = (workdir / "privacy" / "ledger.jsonl").read_text()
-  second = experiment.build(config(folder), workdir)
-  assert (workdir / "privacy" / "ledger.jsonl").read_text() == ledger
-  a, b = first.batches(0, 3), second.batches(0, 3)
-  for name in a:
-    np.testing.assert_array_equal(a[name], b[name])
-  # Without its secret it would draw other noise: a second spend.
-  (workdir / "privacy" / "secret").unlink()
-  (workdir / "privacy" / "counts.npy").unlink()
+  # Nor does a run go on whose counts are lost with its secret.
+  (privacy / "counts.npy").unlink()
   with pytest.raises(ValueError, match="with another content"):
     experiment.build(config(folder), workdir)
 
