@@ -50,6 +50,8 @@ LIBRARIES = {
   "duckdb": {"adv_rec/data"},
   "pyspark": {"adv_rec/data"},
   "matplotlib": {"adv_rec/report"},
+  "jax_privacy": {"adv_rec/privacy"},
+  "dp_accounting": {"adv_rec/privacy"},
 }
 
 # Rooms of the host: no accelerator, no compilation.

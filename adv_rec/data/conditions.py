@@ -17,12 +17,19 @@ class Conditions:
   of its cells.
   """
 
-  def __init__(self, rows: Encoded, sizes: tuple[int, ...]):
+  def __init__(
+    self,
+    rows: Encoded,
+    sizes: tuple[int, ...],
+    counts: np.ndarray | None = None,
+  ):
     """Counts cells.
 
     Args:
       rows: of the training data.
       sizes: cells of each block.
+      counts: of the cells, to take in place of those of the rows: noisy ones,
+        so that `sampling` tells no more of the rows than they do.
     """
     if not sizes:
       raise ValueError(
@@ -35,6 +42,8 @@ class Conditions:
     # The rows of each cell, one after another.
     self._rows = np.argsort(cells.T.ravel(), kind="stable") % len(cells)
     self._begin = np.cumsum(self.counts) - self.counts
+    if counts is not None:
+      self.counts = counts
 
   def training(
     self, num: int, rng: np.random.Generator

@@ -1,0 +1,1 @@
+"""Differential privacy: clipped and noisy gradients, accounts, ledger."""
