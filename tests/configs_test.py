@@ -20,6 +20,7 @@ SMALL = {
   "batch_size": 32,
   "epochs": 1,
   "model.dim": 4,
+  "most": 3,
   "model.length": 8,
   "model.hidden": 16,
   "model.latent": 4,

@@ -12,7 +12,6 @@ def cut_histories(
   items: np.ndarray,
   pad: int,
   most: int,
-  at_least: int,
   seed: int,
 ) -> EpochRows:
   """Epochs of users with a few of their items, drawn anew, and with all.
@@ -22,14 +21,13 @@ def cut_histories(
     items: [N] int, the items of user u at indptr[u] .. indptr[u + 1] - 1.
     pad: the id that fills the rows up; past the end of the item table.
     most: K; the number of items drawn, 1 to K, is log-uniform.
-    at_least: items of a user to be among those who are drawn from, above K.
     seed: of the draws.
 
   Returns:
-    epoch -> {"known": [V, K], "items": [V, L]} for the V users with that many
-    items.
+    epoch -> {"known": [V, K], "items": [V, L]} for the V users with more than
+    K items.
   """
-  users = np.flatnonzero(np.diff(indptr) >= at_least)
+  users = np.flatnonzero(np.diff(indptr) > most)
   rows = padded_lists(indptr, items, pad)[users]
   sizes = np.diff(indptr)[users]
 

@@ -11,7 +11,7 @@ import numpy as np
 from adv_rec.experiments import interactions, options
 from adv_rec.experiments.experiment import Experiment
 from adv_rec.experiments.options import Config
-from adv_rec.experiments.ranking import ranking_experiment
+from adv_rec.experiments.ranking import codes, ranking_experiment
 from adv_rec.games import recommend as games
 from adv_rec.models import closed_form
 from adv_rec.models import ials as als
@@ -31,6 +31,26 @@ def popularity(config: Config, workdir: pathlib.Path) -> Experiment:
     workdir,
     lambda users, items, shape: closed_form.popularity(items, shape[1]),
     closed_form.popularity_scorer,
+  )
+
+
+def segment_popularity(config: Config, workdir: pathlib.Path) -> Experiment:
+  """The most bought items of the user's segment, config.segment."""
+  data = interactions.open_dataset(config, workdir)
+  features = [name for name in data.users if name != "id"]
+  if config.segment not in features:
+    raise ValueError(
+      f"config option segment={config.segment!r}: the users of {data.name} have"
+      f" {', '.join(features) or 'no features'}"
+    )
+  segment = codes(data.users[config.segment])
+  fitted = interactions.fitted(data, config.fit)
+  shape = data.num_users, data.num_items
+  game = games.closed_form(
+    lambda: closed_form.segment_popularity(*fitted, shape, segment)
+  )
+  return ranking_experiment(
+    config, data, game, closed_form.segment_popularity_scorer
   )
 
 

@@ -58,7 +58,8 @@ class Evaluator:
     fitted = dataset.history(*fit.split("+"))
     self._counts = np.bincount(fitted[1], minlength=dataset.num_items)
     self._train_users = int((np.diff(fitted[0]) > 0).sum())
-    self._categories = _codes(dataset.items.get("category"))
+    category = dataset.items.get("category")
+    self._categories = None if category is None else codes(category)
 
   def rank(self, scorer: Scorer) -> ranking.Ranking:
     """The lists of all users of the part."""
@@ -210,10 +211,8 @@ def _within(ks: tuple[int, ...], num_items: int) -> tuple[int, ...]:
   return ks
 
 
-def _codes(names: np.ndarray | None) -> np.ndarray | None:
-  """Category names as integers, -1 where unknown."""
-  if names is None:
-    return None
+def codes(names: np.ndarray) -> np.ndarray:
+  """Names as integers, -1 where unknown."""
   known = np.array([name is not None for name in names], bool)
   codes = np.full(len(names), -1)
   codes[known] = np.unique(names[known].astype(str), return_inverse=True)[1]

@@ -42,13 +42,12 @@ def user_generator_config() -> Config:
     "l2": 100.0,
   }
   config.most = 10  # items shown in training, at most
-  config.at_least = 30  # items of a user that training draws from
   config.critic = {"objective": "non_saturating", "weight": 0.0}
   config.learning_rate = 0.003
   config.batch_size = 256  # users
-  config.epochs = 50
+  config.epochs = 30
   config.evaluate_every = config.checkpoint_every = 10
-  config.attack.update({"name": "fgm", "epsilon": 0.1, "relative": True})
+  config.attack.update({"name": "fgm", "epsilon": 0.0, "relative": True})
   del config.l2, config.optimizer, config.row_sparse
   del config.attack.whole_rows  # an item's row is moved where it is shown
   return config
@@ -61,12 +60,11 @@ def user_generator(config: Config, workdir: pathlib.Path) -> Experiment:
   fitted = interactions.fitted(data, config.fit)
   shape = data.num_users, data.num_items
   indptr, items = data.history(*config.fit.split("+"))
-  at_least = max(config.at_least, config.most + 1)
-  users = int((np.diff(indptr) >= at_least).sum())
+  users = int((np.diff(indptr) > config.most).sum())
   if not users:
     raise ValueError(
-      f"config option at_least={config.at_least}: no user of {data.name} has"
-      f" {at_least} items; set at_least and most lower"
+      f"config option most={config.most}: no user of {data.name} has more items"
+      " than that to learn from; set it lower"
     )
   # Whoever is evaluated is known by its train items, as far as they go.
   history = data.history("train")
@@ -109,9 +107,7 @@ def user_generator(config: Config, workdir: pathlib.Path) -> Experiment:
     objective=getattr(losses, config.critic.objective)(),
     critic_weight=config.critic.weight,
   )
-  rows = cut_histories(
-    indptr, items, data.num_items, config.most, at_least, config.seed
-  )
+  rows = cut_histories(indptr, items, data.num_items, config.most, config.seed)
   return ranking_experiment(
     config,
     data,
@@ -143,7 +139,6 @@ def _check(config: Config) -> None:
     "evaluate_every",
     "model.latent",
     "model.dropout",
-    "at_least",
     "factors.l2",
     "critic.weight",
     "attack.epsilon",

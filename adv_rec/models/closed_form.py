@@ -54,6 +54,48 @@ def personal_popularity(
   return {"scores": own.add(1.0) + share[:, None]}
 
 
+def segment_popularity(
+  users: np.ndarray,
+  items: np.ndarray,
+  shape: tuple[int, int],
+  segment: np.ndarray,
+) -> Params:
+  """The most bought items of the users of one's own segment.
+
+  Args:
+    users: [N] user of each interaction.
+    items: [N] item of each interaction.
+    shape: (U, I).
+    segment: [U] code of each user's, -1 where unknown: then of everybody.
+
+  Returns:
+    {"shares": [S + 1, I] of a segment's interactions, with a little of
+    everybody's where its own are alike, "segment": [U]}; the last row is of
+    everybody.
+  """
+  everybody = jnp.zeros(shape[1]).at[jnp.asarray(items)].add(1.0)
+  everybody /= jnp.sum(everybody)
+  size = int(segment.max(initial=-1)) + 1
+  place = np.where(segment < 0, size, segment)
+  counts = jnp.zeros((size + 1, shape[1]))
+  counts = counts.at[jnp.asarray(place[users]), jnp.asarray(items)].add(1.0)
+  shares = counts / jnp.maximum(jnp.sum(counts, axis=1, keepdims=True), 1.0)
+  shares = shares.at[size].set(everybody) + 1e-3 * everybody
+  return {"shares": shares, "segment": jnp.asarray(place)}
+
+
+def segment_popularity_scorer(params: Params) -> Scorer:
+  """The ranking of the user's segment."""
+  return Scorer(
+    jax.tree_util.Partial(
+      lambda shares, segment, users: shares[segment[users]],
+      params["shares"],
+      params["segment"],
+    ),
+    None,
+  )
+
+
 def ease(
   users: np.ndarray, items: np.ndarray, shape: tuple[int, int], l2: float
 ) -> Params:

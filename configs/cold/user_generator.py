@@ -4,9 +4,9 @@
   python scripts/train.py --config=configs/cold/user_generator.py:data.known=1,critic.weight=10.0 --workdir=/tmp/user_generator_critic
 
 Ours: a closed form (ridge SVD) of the few items, and what a network that
-learned from cut histories adds to it, under attack (FGM, Miyato et al. 2017,
-arXiv:1605.07725) and, with critic.weight, against a critic that compares it
-with the answer to the whole history. A minute on 2 CPU cores. Results:
+learned from cut histories adds to it; with attack.epsilon under attack (FGM,
+Miyato et al. 2017, arXiv:1605.07725), and with critic.weight against a critic
+that compares it with the answer to the whole history. A minute on 2 CPU cores. Results:
 docs/results.md (generated).
 """
 
