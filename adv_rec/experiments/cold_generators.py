@@ -1,0 +1,399 @@
+"""Generators of the keys of cold items: config -> experiment."""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from adv_rec.data import batching
+from adv_rec.experiments import cold, cold_baselines, options, recommend
+from adv_rec.experiments.cold import Setting
+from adv_rec.experiments.experiment import Experiment
+from adv_rec.experiments.gan import OBJECTIVES
+from adv_rec.experiments.options import Config
+from adv_rec.games import cold as games
+from adv_rec.games import item_adversaries
+from adv_rec.losses import gan as losses
+from adv_rec.models.content import ContentModel, ridge_left_out
+from adv_rec.models.item_generator import (
+  ItemGenerator,
+  PairCritic,
+  averaged,
+  generated_items,
+)
+from adv_rec.types import Game, Params, State
+
+
+def _config(arg: str) -> Config:
+  """What all generators share."""
+  config = cold.default_config(arg)
+  config.update(
+    {
+      "model": {
+        "dim": 64,
+        "hidden": 256,
+        "layers": 0,
+        "latent": 0,  # width of the noise
+        "feature_dropout": 0.2,
+        "dropout": 0.3,
+      },
+      "draws": 1,  # of the noise, averaged
+      "batch_size": 1024,  # items
+      "epochs": 10,
+      "evaluate_every": 5,  # epochs; 0: only at the end
+      "checkpoint_every": 5,  # epochs
+    }
+  )
+  return config
+
+
+def generator_config(arg: str = "") -> Config:
+  """The default config of the generator with a ranking loss."""
+  config = _config(arg)
+  config.experiment = "adv_rec.experiments.cold_generators.generator"
+  config.update(
+    {
+      "learning_rate": 0.003,  # falls to 0 along a cosine
+      "l2": 0.0,
+      "average": 0.0,  # decay of the average generator; 0: none
+      "critic": {
+        "weight": 0.0,  # of the GAN in the generator's loss; 0: no critic
+        "objective": "non_saturating",  # see gan.OBJECTIVES
+        "hidden": (128, 128),
+        "learning_rate": 0.001,
+      },
+      "attack": {
+        "name": "none",  # none, fgm, fgsm, pgd or random
+        "epsilon": 0.25,
+        "relative": True,  # epsilon in median row norms
+        "weight": 1.0,
+        "steps": 3,  # of pgd
+        "norm": "l2",  # of pgd and random
+      },
+      "base": cold_baselines.base_config(64),  # whose keys the critic sees
+      "ridge": {
+        "scale": 5.0,  # of its scores, at first; 0: without
+        "l2": 30.0,
+      },
+    }
+  )
+  return config
+
+
+def generator(config: Config, workdir: pathlib.Path) -> Experiment:
+  """Keys of content and noise by a ranking loss, with adversaries or none."""
+  _check(config)
+  options.at_least(
+    0,
+    config,
+    "l2",
+    "average",
+    "critic.weight",
+    "attack.epsilon",
+    "ridge.scale",
+  )
+  options.above_zero(
+    config, "learning_rate", "critic.learning_rate", "ridge.l2"
+  )
+  options.one_of(OBJECTIVES, config, "critic.objective")
+  setting = cold.prepare(config, workdir)
+  num_users = setting.shape[0]
+  with_critic = config.critic.weight > 0
+  dim = config.base.dim if with_critic else config.model.dim
+  base = functools.cache(lambda: cold_baselines.base_model(config, setting))
+  network = _network(config, setting, dim + 1)
+  steps = _steps_per_epoch(config, setting)
+
+  def first_users(key: jax.Array) -> jax.Array:
+    # In the space of the keys that the critic takes for real.
+    if with_critic:
+      return base()[0]
+    return 0.1 * jax.random.normal(key, (num_users, dim))
+
+  game = games.item_generator(
+    network,
+    first_users,
+    optax.adam(
+      optax.cosine_decay_schedule(config.learning_rate, config.epochs * steps)
+    ),
+    l2=config.l2,
+    attack=recommend.make_attack(config.attack),
+    attack_weight=config.attack.weight,
+    critic=PairCritic(setting.encoder.size, config.critic.hidden),
+    critic_optimizer=optax.adam(config.critic.learning_rate, b1=0.5),
+    objective=getattr(losses, config.critic.objective)(),
+    critic_weight=config.critic.weight,
+    scale=config.ridge.scale,
+    average=config.average or None,
+  )
+  ridge = functools.cache(lambda: _ridge(config, setting))
+  model = generated_items(
+    network, config.draws, (lambda: ridge()[0]) if config.ridge.scale else None
+  )
+
+  def made(state: State) -> tuple[ContentModel, Params]:
+    name = "generator"
+    return model, state.average.get(name, state.params[name])
+
+  return _experiment(
+    config,
+    setting,
+    game,
+    made,
+    (lambda: base()[1]) if with_critic else None,
+    (lambda: ridge()[1]) if config.ridge.scale else None,
+  )
+
+
+def _ridge(config: Config, setting: Setting) -> tuple[jax.Array, np.ndarray]:
+  """Content ridge: weights [F, U]; scores of warm items [W, U] without each."""
+  weights, left_out = ridge_left_out(
+    setting.content[setting.warm],
+    setting.encoder.size,
+    jnp.asarray(setting.chosen(), jnp.float32),
+    config.ridge.l2,
+  )
+  return weights, np.asarray(left_out)
+
+
+def dropoutnet_config(arg: str = "") -> Config:
+  """The default config of DropoutNet."""
+  config = _config(arg)
+  config.experiment = "adv_rec.experiments.cold_generators.dropoutnet"
+  config.learning_rate = 0.001
+  config.item_dropout = 0.5  # share of the items whose key is left out
+  config.base = cold_baselines.base_config()
+  del config.model.dim, config.model.latent, config.draws  # of the base
+  return config
+
+
+def dropoutnet(config: Config, workdir: pathlib.Path) -> Experiment:
+  """A network of content that learns the scores of a base model."""
+  _check(config)
+  options.above_zero(config, "learning_rate")
+  if not 0 < config.item_dropout <= 1:
+    raise ValueError(
+      f"config option item_dropout={config.item_dropout}: above 0, or nothing"
+      " is learned for cold items, and at most 1"
+    )
+  setting = cold.prepare(config, workdir)
+  base = functools.cache(lambda: cold_baselines.base_model(config, setting))
+  network = _network(config, setting, config.base.dim)
+  game = games.dropoutnet(
+    network,
+    lambda: base()[0],
+    optax.adam(config.learning_rate),
+    config.item_dropout,
+  )
+  model = ContentModel(
+    lambda params, content: averaged(network, params["net"], content, 1),
+    lambda params: params["user"] @ params["map"],
+  )
+  return _experiment(
+    config,
+    setting,
+    game,
+    lambda state: (model, state.params["model"]),
+    lambda: base()[1],
+  )
+
+
+def gar_config(arg: str = "") -> Config:
+  """The default config of GAR."""
+  config = _config(arg)
+  config.experiment = "adv_rec.experiments.cold_generators.gar"
+  config.objective = "non_saturating"  # see gan.OBJECTIVES
+  config.adversarial_weight = 0.1
+  config.similarity = 1.0
+  config.learning_rate = {"generator": 0.001, "recommender": 0.001}
+  config.base = cold_baselines.base_config()
+  config.epochs = 30
+  config.evaluate_every = config.checkpoint_every = 10
+  del config.model.dim
+  return config
+
+
+def gar(config: Config, workdir: pathlib.Path) -> Experiment:
+  """GAR: embeddings of content against a recommender."""
+  _check(config)
+  options.at_least(0, config, "adversarial_weight", "similarity")
+  options.above_zero(
+    config, "learning_rate.generator", "learning_rate.recommender"
+  )
+  options.one_of(OBJECTIVES, config, "objective")
+  setting = cold.prepare(config, workdir)
+  tables = functools.cache(lambda: cold_baselines.base_model(config, setting))
+  # Perceptrons want inputs of size 1; scores are what they were, to a factor.
+  base = functools.cache(lambda: [x / jnp.std(x) for x in tables()])
+  network = _network(config, setting, config.base.dim)
+  recommender = item_adversaries.TwoTowers(config.base.dim)
+  game = item_adversaries.gar(
+    network,
+    recommender,
+    lambda: base()[0],
+    getattr(losses, config.objective)(),
+    optax.adam(config.learning_rate.recommender),
+    optax.adam(config.learning_rate.generator),
+    adversarial_weight=config.adversarial_weight,
+    similarity=config.similarity,
+  )
+
+  def tower(params: Params, rows: jax.Array, side: str) -> jax.Array:
+    method = getattr(item_adversaries.TwoTowers, side)
+    made = recommender.apply({"params": params}, rows, method=method)
+    return jnp.asarray(made)
+
+  model = ContentModel(
+    lambda params, content: tower(
+      params["recommender"],
+      averaged(network, params["generator"], content, config.draws),
+      "items",
+    ),
+    lambda params: tower(params["recommender"], base()[0], "users"),
+  )
+  return _experiment(
+    config,
+    setting,
+    game,
+    lambda state: (model, state.params),
+    lambda: base()[1],
+  )
+
+
+def lara_config(arg: str = "") -> Config:
+  """The default config of LARA."""
+  config = _config(arg)
+  config.experiment = "adv_rec.experiments.cold_generators.lara"
+  config.critic = (128, 128)  # hidden widths
+  config.learning_rate = {"generator": 0.001, "discriminator": 0.001}
+  config.base = cold_baselines.base_config()
+  config.epochs = 30
+  config.evaluate_every = config.checkpoint_every = 10
+  del config.model.dim
+  return config
+
+
+def lara(config: Config, workdir: pathlib.Path) -> Experiment:
+  """LARA: profiles of users from the attributes of an item."""
+  _check(config)
+  options.above_zero(
+    config, "learning_rate.generator", "learning_rate.discriminator"
+  )
+  setting = cold.prepare(config, workdir)
+  tables = functools.cache(lambda: cold_baselines.base_model(config, setting))
+
+  def users() -> jax.Array:
+    rows = tables()[0]
+    norm = jnp.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / jnp.where(norm > 0, norm, 1.0)
+
+  users = functools.cache(users)
+  network = _network(config, setting, config.base.dim)
+  game = item_adversaries.lara(
+    network,
+    PairCritic(setting.encoder.size, config.critic),
+    users,
+    optax.adam(config.learning_rate.discriminator, b1=0.5),
+    optax.adam(config.learning_rate.generator, b1=0.5),
+  )
+
+  def keys(params: Params, content: jax.Array) -> jax.Array:
+    made = averaged(network, params, content, config.draws)
+    return made / jnp.linalg.norm(made, axis=1, keepdims=True)
+
+  model = ContentModel(keys, lambda params: users())
+  return _experiment(
+    config, setting, game, lambda state: (model, state.params["generator"])
+  )
+
+
+def _experiment(
+  config: Config,
+  setting: Setting,
+  game: Game,
+  model: Callable[[State], tuple[ContentModel, Params]],
+  base: Callable[[], jax.Array] | None = None,
+  offset: Callable[[], np.ndarray] | None = None,
+) -> Experiment:
+  steps = _steps_per_epoch(config, setting)
+  return cold.cold_experiment(
+    config,
+    setting,
+    game,
+    model,
+    _batches(config, setting, base, offset),
+    recommend.make_schedule(config, steps),
+  )
+
+
+def _network(config: Config, setting: Setting, width: int) -> ItemGenerator:
+  model = config.model
+  return ItemGenerator(
+    setting.encoder.size,
+    width,
+    model.get("latent", 0),
+    model.hidden,
+    model.layers,
+    model.feature_dropout,
+    model.dropout,
+  )
+
+
+def _steps_per_epoch(config: Config, setting: Setting) -> int:
+  items = len(_sold(setting))
+  return max(items // min(config.batch_size, items), 1)
+
+
+def _sold(setting: Setting) -> np.ndarray:
+  """Codes of the warm items that somebody has."""
+  return np.unique(setting.cold.data.train.item)
+
+
+def _batches(
+  config: Config,
+  setting: Setting,
+  base: Callable[[], jax.Array] | None,
+  offset: Callable[[], np.ndarray] | None,
+) -> batching.Batches:
+  """Warm items with their content, who has them, base keys, ridge scores."""
+  items = _sold(setting)
+  place = np.searchsorted(setting.warm, items)
+  chosen = setting.chosen()[place]
+
+  def epoch_rows(epoch: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng([config.seed, epoch])
+    order = rng.permutation(len(items))
+    rows = {
+      "content": setting.content[items[order]],
+      "chosen": chosen[order],
+    }
+    if base:
+      rows["base"] = np.asarray(base())[items[order]]
+    if offset:
+      rows["offset"] = offset()[place[order]]
+    return rows
+
+  size = min(config.batch_size, len(items))
+  return batching.stream(epoch_rows, len(items), size)
+
+
+def _check(config: Config) -> None:
+  """Refuses bad options before the data is prepared, which takes longer."""
+  options.at_least(
+    1, config, "model.hidden", "batch_size", "epochs", "checkpoint_every"
+  )
+  options.at_least(0, config, "model.layers", "evaluate_every")
+  for name in ("feature_dropout", "dropout"):
+    if not 0 <= config.model[name] < 1:
+      raise ValueError(
+        f"config option model.{name}={config.model[name]}: a share, below 1"
+      )
+  if "draws" in config:
+    options.at_least(1, config, "draws")
+    options.at_least(0, config, "model.latent")
