@@ -19,6 +19,7 @@ from adv_rec.experiments.gan import OBJECTIVES
 from adv_rec.experiments.options import Config
 from adv_rec.games import cold as games
 from adv_rec.games import item_adversaries
+from adv_rec.games.ensemble import ensemble
 from adv_rec.losses import gan as losses
 from adv_rec.models.content import ContentModel, ridge_left_out
 from adv_rec.models.item_generator import (
@@ -40,7 +41,7 @@ def _config(arg: str) -> Config:
         "hidden": 256,
         "layers": 0,
         "latent": 0,  # width of the noise
-        "feature_dropout": 0.2,
+        "feature_dropout": 0.3,
         "dropout": 0.3,
       },
       "draws": 1,  # of the noise, averaged
@@ -61,6 +62,7 @@ def generator_config(arg: str = "") -> Config:
     {
       "learning_rate": 0.003,  # falls to 0 along a cosine
       "l2": 0.0,
+      "members": 4,  # generators, whose scores are averaged
       "average": 0.0,  # decay of the average generator; 0: none
       "critic": {
         "weight": 0.0,  # of the GAN in the generator's loss; 0: no critic
@@ -102,6 +104,7 @@ def generator(config: Config, workdir: pathlib.Path) -> Experiment:
     config, "learning_rate", "critic.learning_rate", "ridge.l2"
   )
   options.one_of(OBJECTIVES, config, "critic.objective")
+  options.at_least(1, config, "members")
   setting = cold.prepare(config, workdir)
   num_users = setting.shape[0]
   with_critic = config.critic.weight > 0
@@ -132,6 +135,7 @@ def generator(config: Config, workdir: pathlib.Path) -> Experiment:
     scale=config.ridge.scale,
     average=config.average or None,
   )
+  game = ensemble(game, config.members)
   ridge = functools.cache(lambda: _ridge(config, setting))
   model = generated_items(
     network, config.draws, (lambda: ridge()[0]) if config.ridge.scale else None

@@ -119,7 +119,7 @@ def item_generator(
     net_key, user_key = jax.random.split(key)
     content = jnp.zeros((1, 1), jnp.int32)
     noise = jnp.zeros((1, generator.latent))
-    net = generator.init(net_key, content, noise)["params"]
+    net = jax.jit(generator.init)(net_key, content, noise)["params"]
     own = {"net": net, "user": user(user_key)}
     return {**own, "scale": jnp.asarray(scale)} if scale else own
 
@@ -132,7 +132,9 @@ def item_generator(
 
   def init_critic(key):
     example = jnp.zeros((1, generator.features - 1))
-    return critic.init(key, example, jnp.zeros((1, 1), jnp.int32))["params"]
+    return jax.jit(critic.init)(key, example, jnp.zeros((1, 1), jnp.int32))[
+      "params"
+    ]
 
   return {
     "generator": Player(init, generator_loss, optimizer, average=average),
@@ -217,7 +219,7 @@ def dropoutnet(
 
   def init(key):
     dim = generator.features
-    net = generator.init(
+    net = jax.jit(generator.init)(
       key, jnp.zeros((1, 1), jnp.int32), beside=jnp.zeros((1, dim))
     )["params"]
     return {"net": net, "map": jnp.eye(dim), "user": users()}

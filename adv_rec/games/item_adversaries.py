@@ -137,7 +137,7 @@ def gar(
 
   def init_recommender(key):
     zeros = jnp.zeros((1, recommender.dim))
-    return recommender.init(key, zeros, zeros)["params"]
+    return jax.jit(recommender.init)(key, zeros, zeros)["params"]
 
   return {
     "recommender": Player(
@@ -226,7 +226,9 @@ def lara(
 
   def init_critic(key):
     example = jnp.zeros((1, generator.features))
-    return critic.init(key, example, jnp.zeros((1, 1), jnp.int32))["params"]
+    return jax.jit(critic.init)(key, example, jnp.zeros((1, 1), jnp.int32))[
+      "params"
+    ]
 
   return {
     "discriminator": Player(init_critic, critic_loss, critic_optimizer),
@@ -237,7 +239,7 @@ def lara(
 def _init(generator: ItemGenerator):
   def init(key):
     content, noise = jnp.zeros((1, 1), int), jnp.zeros((1, generator.latent))
-    return generator.init(key, content, noise)["params"]
+    return jax.jit(generator.init)(key, content, noise)["params"]
 
   return init
 

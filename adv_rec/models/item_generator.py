@@ -155,24 +155,29 @@ def generated_items(
   draws: int,
   closed_form: Callable[[], jax.Array] | None = None,
 ) -> ContentModel:
-  """The model of a generator's parameters: "net", and "user" [U, D - 1].
+  """The mean of M generators: "net", and "user" [M, U, D - 1].
 
   Args:
-    generator: the network.
+    generator: the network; its parameters have a leading axis of M.
     draws: of the noise, see `averaged`.
     closed_form: () -> weights [F, U] of a linear map from features to scores,
-      which are added at the parameter "scale".
+      which are added at the parameter "scale" [M].
   """
 
   def keys(params, content):
-    made = averaged(generator, params["net"], content, draws)
+    nets = [
+      jax.tree.map(lambda x, m=m: x[m], params["net"])
+      for m in range(len(params["user"]))
+    ]
+    made = [averaged(generator, net, content, draws) for net in nets]
+    rows = jnp.concatenate(made, axis=1) / len(made)
     if closed_form is None:
-      return made
-    scores = params["scale"] * bag_in_blocks(closed_form(), content)
-    return jnp.concatenate([made, scores], axis=1)
+      return rows
+    scores = jnp.mean(params["scale"]) * bag_in_blocks(closed_form(), content)
+    return jnp.concatenate([rows, scores], axis=1)
 
   def queries(params):
-    rows = with_ones(params["user"])
+    rows = jnp.concatenate([with_ones(user) for user in params["user"]], axis=1)
     if closed_form is None:
       return rows
     return jnp.concatenate([rows, jnp.eye(len(rows))], axis=1)
