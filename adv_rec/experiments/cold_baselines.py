@@ -107,17 +107,15 @@ def base_model(config: Config, setting: Setting) -> tuple[jax.Array, jax.Array]:
   options.at_least(1, config, "base.dim", "base.epochs")
   options.above_zero(config, "base.unobserved_weight", "base.l2")
   base, train = config.base, setting.cold.data.train
-  # Whoever asks first may be tracing: these are numbers all the same.
-  with jax.ensure_compile_time_eval():
-    tables = ials.ials(
-      train.user,
-      train.item,
-      setting.shape,
-      ials.Objective(base.unobserved_weight, base.l2, base.exponent),
-      dim=base.dim,
-      epochs=base.epochs,
-      key=jax.random.key(config.seed),
-    )
+  tables = ials.ials(
+    train.user,
+    train.item,
+    setting.shape,
+    ials.Objective(base.unobserved_weight, base.l2, base.exponent),
+    dim=base.dim,
+    epochs=base.epochs,
+    key=jax.random.key(config.seed),
+  )
   return tables["user"], tables["item"]
 
 

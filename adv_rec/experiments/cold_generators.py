@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import pathlib
 from collections.abc import Callable
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -18,20 +19,20 @@ from adv_rec.experiments.experiment import Experiment
 from adv_rec.experiments.gan import OBJECTIVES
 from adv_rec.experiments.options import Config
 from adv_rec.games import cold as games
-from adv_rec.games import item_adversaries
 from adv_rec.games.ensemble import ensemble
 from adv_rec.losses import gan as losses
 from adv_rec.models.content import ContentModel, ridge_left_out
 from adv_rec.models.item_generator import (
   ItemGenerator,
   PairCritic,
-  averaged,
   generated_items,
 )
 from adv_rec.types import Game, Params, State
 
+T = TypeVar("T")
 
-def _config(arg: str) -> Config:
+
+def shared_config(arg: str) -> Config:
   """What all generators share."""
   config = cold.default_config(arg)
   config.update(
@@ -56,7 +57,7 @@ def _config(arg: str) -> Config:
 
 def generator_config(arg: str = "") -> Config:
   """The default config of the generator with a ranking loss."""
-  config = _config(arg)
+  config = shared_config(arg)
   config.experiment = "adv_rec.experiments.cold_generators.generator"
   config.update(
     {
@@ -90,7 +91,7 @@ def generator_config(arg: str = "") -> Config:
 
 def generator(config: Config, workdir: pathlib.Path) -> Experiment:
   """Keys of content and noise by a ranking loss, with adversaries or none."""
-  _check(config)
+  check_network(config)
   options.at_least(
     0,
     config,
@@ -109,8 +110,8 @@ def generator(config: Config, workdir: pathlib.Path) -> Experiment:
   num_users = setting.shape[0]
   with_critic = config.critic.weight > 0
   dim = config.base.dim if with_critic else config.model.dim
-  base = functools.cache(lambda: cold_baselines.base_model(config, setting))
-  network = _network(config, setting, dim + 1)
+  base = once(lambda: cold_baselines.base_model(config, setting))
+  network = network_of(config, setting, dim + 1)
   steps = _steps_per_epoch(config, setting)
 
   def first_users(key: jax.Array) -> jax.Array:
@@ -136,7 +137,7 @@ def generator(config: Config, workdir: pathlib.Path) -> Experiment:
     average=config.average or None,
   )
   game = ensemble(game, config.members)
-  ridge = functools.cache(lambda: _ridge(config, setting))
+  ridge = once(lambda: _ridge(config, setting))
   model = generated_items(
     network, config.draws, (lambda: ridge()[0]) if config.ridge.scale else None
   )
@@ -145,7 +146,7 @@ def generator(config: Config, workdir: pathlib.Path) -> Experiment:
     name = "generator"
     return model, state.average.get(name, state.params[name])
 
-  return _experiment(
+  return generator_experiment(
     config,
     setting,
     game,
@@ -166,158 +167,7 @@ def _ridge(config: Config, setting: Setting) -> tuple[jax.Array, np.ndarray]:
   return weights, np.asarray(left_out)
 
 
-def dropoutnet_config(arg: str = "") -> Config:
-  """The default config of DropoutNet."""
-  config = _config(arg)
-  config.experiment = "adv_rec.experiments.cold_generators.dropoutnet"
-  config.learning_rate = 0.001
-  config.item_dropout = 0.5  # share of the items whose key is left out
-  config.base = cold_baselines.base_config()
-  del config.model.dim, config.model.latent, config.draws  # of the base
-  return config
-
-
-def dropoutnet(config: Config, workdir: pathlib.Path) -> Experiment:
-  """A network of content that learns the scores of a base model."""
-  _check(config)
-  options.above_zero(config, "learning_rate")
-  if not 0 < config.item_dropout <= 1:
-    raise ValueError(
-      f"config option item_dropout={config.item_dropout}: above 0, or nothing"
-      " is learned for cold items, and at most 1"
-    )
-  setting = cold.prepare(config, workdir)
-  base = functools.cache(lambda: cold_baselines.base_model(config, setting))
-  network = _network(config, setting, config.base.dim)
-  game = games.dropoutnet(
-    network,
-    lambda: base()[0],
-    optax.adam(config.learning_rate),
-    config.item_dropout,
-  )
-  model = ContentModel(
-    lambda params, content: averaged(network, params["net"], content, 1),
-    lambda params: params["user"] @ params["map"],
-  )
-  return _experiment(
-    config,
-    setting,
-    game,
-    lambda state: (model, state.params["model"]),
-    lambda: base()[1],
-  )
-
-
-def gar_config(arg: str = "") -> Config:
-  """The default config of GAR."""
-  config = _config(arg)
-  config.experiment = "adv_rec.experiments.cold_generators.gar"
-  config.objective = "non_saturating"  # see gan.OBJECTIVES
-  config.adversarial_weight = 0.1
-  config.similarity = 1.0
-  config.learning_rate = {"generator": 0.001, "recommender": 0.001}
-  config.base = cold_baselines.base_config()
-  config.epochs = 30
-  config.evaluate_every = config.checkpoint_every = 10
-  del config.model.dim
-  return config
-
-
-def gar(config: Config, workdir: pathlib.Path) -> Experiment:
-  """GAR: embeddings of content against a recommender."""
-  _check(config)
-  options.at_least(0, config, "adversarial_weight", "similarity")
-  options.above_zero(
-    config, "learning_rate.generator", "learning_rate.recommender"
-  )
-  options.one_of(OBJECTIVES, config, "objective")
-  setting = cold.prepare(config, workdir)
-  tables = functools.cache(lambda: cold_baselines.base_model(config, setting))
-  # Perceptrons want inputs of size 1; scores are what they were, to a factor.
-  base = functools.cache(lambda: [x / jnp.std(x) for x in tables()])
-  network = _network(config, setting, config.base.dim)
-  recommender = item_adversaries.TwoTowers(config.base.dim)
-  game = item_adversaries.gar(
-    network,
-    recommender,
-    lambda: base()[0],
-    getattr(losses, config.objective)(),
-    optax.adam(config.learning_rate.recommender),
-    optax.adam(config.learning_rate.generator),
-    adversarial_weight=config.adversarial_weight,
-    similarity=config.similarity,
-  )
-
-  def tower(params: Params, rows: jax.Array, side: str) -> jax.Array:
-    method = getattr(item_adversaries.TwoTowers, side)
-    made = recommender.apply({"params": params}, rows, method=method)
-    return jnp.asarray(made)
-
-  model = ContentModel(
-    lambda params, content: tower(
-      params["recommender"],
-      averaged(network, params["generator"], content, config.draws),
-      "items",
-    ),
-    lambda params: tower(params["recommender"], base()[0], "users"),
-  )
-  return _experiment(
-    config,
-    setting,
-    game,
-    lambda state: (model, state.params),
-    lambda: base()[1],
-  )
-
-
-def lara_config(arg: str = "") -> Config:
-  """The default config of LARA."""
-  config = _config(arg)
-  config.experiment = "adv_rec.experiments.cold_generators.lara"
-  config.critic = (128, 128)  # hidden widths
-  config.learning_rate = {"generator": 0.001, "discriminator": 0.001}
-  config.base = cold_baselines.base_config()
-  config.epochs = 30
-  config.evaluate_every = config.checkpoint_every = 10
-  del config.model.dim
-  return config
-
-
-def lara(config: Config, workdir: pathlib.Path) -> Experiment:
-  """LARA: profiles of users from the attributes of an item."""
-  _check(config)
-  options.above_zero(
-    config, "learning_rate.generator", "learning_rate.discriminator"
-  )
-  setting = cold.prepare(config, workdir)
-  tables = functools.cache(lambda: cold_baselines.base_model(config, setting))
-
-  def users() -> jax.Array:
-    rows = tables()[0]
-    norm = jnp.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / jnp.where(norm > 0, norm, 1.0)
-
-  users = functools.cache(users)
-  network = _network(config, setting, config.base.dim)
-  game = item_adversaries.lara(
-    network,
-    PairCritic(setting.encoder.size, config.critic),
-    users,
-    optax.adam(config.learning_rate.discriminator, b1=0.5),
-    optax.adam(config.learning_rate.generator, b1=0.5),
-  )
-
-  def keys(params: Params, content: jax.Array) -> jax.Array:
-    made = averaged(network, params, content, config.draws)
-    return made / jnp.linalg.norm(made, axis=1, keepdims=True)
-
-  model = ContentModel(keys, lambda params: users())
-  return _experiment(
-    config, setting, game, lambda state: (model, state.params["generator"])
-  )
-
-
-def _experiment(
+def generator_experiment(
   config: Config,
   setting: Setting,
   game: Game,
@@ -325,6 +175,16 @@ def _experiment(
   base: Callable[[], jax.Array] | None = None,
   offset: Callable[[], np.ndarray] | None = None,
 ) -> Experiment:
+  """An experiment that is trained on warm items, by the users who have them.
+
+  Args:
+    config: from `shared_config`.
+    setting: from `cold.prepare`.
+    game: the players.
+    model: state -> the recommender and its parameters.
+    base: () -> [I, D], the batch entry "base", or None.
+    offset: () -> [W, U], the batch entry "offset", or None.
+  """
   steps = _steps_per_epoch(config, setting)
   return cold.cold_experiment(
     config,
@@ -336,7 +196,22 @@ def _experiment(
   )
 
 
-def _network(config: Config, setting: Setting, width: int) -> ItemGenerator:
+def once(make: Callable[[], T]) -> Callable[[], T]:
+  """Makes something when it is first asked for.
+
+  That may be while JAX traces: what is made is numbers all the same.
+  """
+
+  @functools.cache
+  def made() -> T:
+    with jax.ensure_compile_time_eval():
+      return make()
+
+  return made
+
+
+def network_of(config: Config, setting: Setting, width: int) -> ItemGenerator:
+  """The network of a config, of keys [B, width]."""
   model = config.model
   return ItemGenerator(
     setting.encoder.size,
@@ -387,7 +262,7 @@ def _batches(
   return batching.stream(epoch_rows, len(items), size)
 
 
-def _check(config: Config) -> None:
+def check_network(config: Config) -> None:
   """Refuses bad options before the data is prepared, which takes longer."""
   options.at_least(
     1, config, "model.hidden", "batch_size", "epochs", "checkpoint_every"

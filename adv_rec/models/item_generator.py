@@ -73,15 +73,15 @@ class ItemGenerator(nn.Module):
       table = None if table is None else table / kept
     x = bag(own if table is None else table, content)
     if noise is not None and noise.shape[1]:
-      x = x + nn.Dense(self.hidden, use_bias=False)(noise)
+      x = x + nn.Dense(self.hidden, use_bias=False, name="noise")(noise)
     if beside is not None:
-      x = x + nn.Dense(self.hidden, use_bias=False)(beside)
+      x = x + nn.Dense(self.hidden, use_bias=False, name="beside")(beside)
     x = x + self.param("bias", nn.initializers.zeros, (self.hidden,))
     drop = nn.Dropout(self.dropout, deterministic=not train)
     x = drop(nn.relu(x))
-    for _ in range(self.layers):
-      x = x + drop(nn.relu(nn.Dense(self.hidden)(x)))
-    return nn.Dense(self.features)(x)
+    for n in range(self.layers):
+      x = x + drop(nn.relu(nn.Dense(self.hidden, name=f"layer_{n}")(x)))
+    return nn.Dense(self.features, name="key")(x)
 
 
 class PairCritic(nn.Module):

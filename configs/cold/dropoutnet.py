@@ -5,12 +5,12 @@
 A minute on 2 CPU cores. Ours: see docs/results.md (generated).
 """
 
-from adv_rec.experiments import cold_generators, options
+from adv_rec.experiments import cold_published, options
 
 
 def get_config(arg: str = ""):
   """Options: dataset=NAME, or any other of the config, as a=1,b.c=2."""
-  config = cold_generators.dropoutnet_config(arg)
+  config = cold_published.dropoutnet_config(arg)
   config.name = "dropoutnet"
   config.title = "DropoutNet"
   return options.override(config, options.parse(arg))
