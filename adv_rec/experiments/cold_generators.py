@@ -62,7 +62,6 @@ def generator_config(arg: str = "") -> Config:
   config.update(
     {
       "learning_rate": 0.003,  # falls to 0 along a cosine
-      "l2": 0.0,
       "members": 4,  # generators, whose scores are averaged
       "average": 0.0,  # decay of the average generator; 0: none
       "critic": {
@@ -73,8 +72,8 @@ def generator_config(arg: str = "") -> Config:
       },
       "attack": {
         "name": "none",  # none, fgm, fgsm, pgd or random
-        "epsilon": 0.25,
-        "relative": True,  # epsilon in median row norms
+        "epsilon": 1.0,
+        "relative": True,  # epsilon in median norms of the generated keys
         "weight": 1.0,
         "steps": 3,  # of pgd
         "norm": "l2",  # of pgd and random
@@ -95,7 +94,6 @@ def generator(config: Config, workdir: pathlib.Path) -> Experiment:
   options.at_least(
     0,
     config,
-    "l2",
     "average",
     "critic.weight",
     "attack.epsilon",
@@ -126,7 +124,6 @@ def generator(config: Config, workdir: pathlib.Path) -> Experiment:
     optax.adam(
       optax.cosine_decay_schedule(config.learning_rate, config.epochs * steps)
     ),
-    l2=config.l2,
     attack=recommend.make_attack(config.attack),
     attack_weight=config.attack.weight,
     critic=PairCritic(setting.encoder.size, config.critic.hidden),

@@ -76,7 +76,7 @@ def gar_config(arg: str = "") -> Config:
   config.objective = "non_saturating"  # see gan.OBJECTIVES
   config.adversarial_weight = 0.1
   config.similarity = 1.0
-  config.learning_rate = {"generator": 0.001, "recommender": 0.001}
+  config.learning_rate = {"generator": 0.003, "recommender": 0.001}
   config.base = cold_baselines.base_config()
   config.epochs = 30
   config.evaluate_every = config.checkpoint_every = 10
@@ -136,7 +136,7 @@ def lara_config(arg: str = "") -> Config:
   config = shared_config(arg)
   config.experiment = "adv_rec.experiments.cold_published.lara"
   config.critic = (128, 128)  # hidden widths
-  config.learning_rate = {"generator": 0.001, "discriminator": 0.001}
+  config.learning_rate = {"generator": 0.003, "discriminator": 0.001}
   config.base = cold_baselines.base_config()
   config.epochs = 30
   config.evaluate_every = config.checkpoint_every = 10

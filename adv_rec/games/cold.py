@@ -16,7 +16,6 @@ from adv_rec.losses.ranking import in_batch
 from adv_rec.models.item_generator import (
   ItemGenerator,
   PairCritic,
-  with_ones,
 )
 from adv_rec.types import Game, Loss, Params, Player
 
@@ -26,7 +25,6 @@ def item_generator(
   user: Any,
   optimizer: optax.GradientTransformation,
   *,
-  l2: float = 0.0,
   attack: Attack | None = None,
   attack_weight: float | Schedule = 1.0,
   critic: PairCritic | None = None,
@@ -47,9 +45,9 @@ def item_generator(
   training as for an item that nobody has bought. Added to it, each at its
   weight:
 
-  - the same loss with the rows of features and users moved by an attack
-    (adversarial personalised ranking, He et al. 2018, arXiv:1808.03908, with
-    the rows of an item's features in the place of its own);
+  - the same loss with the generated keys moved by an attack (adversarial
+    personalised ranking, He et al. 2018, arXiv:1808.03908, with what is made
+    of an item's content in the place of the item's row);
   - the loss of a GAN whose critic tells pairs (content, key of a base model)
     from (content, generated key): the distribution of keys given content, as
     in a conditional GAN (Mirza & Osindero 2014, arXiv:1411.1784).
@@ -67,8 +65,7 @@ def item_generator(
     generator: of keys as wide as the users' rows and 1, the item's bias.
     user: key -> the users' first rows [U, D].
     optimizer: of the generator.
-    l2: of the mean squared norm of the users' rows.
-    attack: on the rows of features and of users; None for none.
+    attack: on generated keys; None for none.
     attack_weight: of the loss under attack.
     critic: of pairs; needed where critic_weight is not 0.
     critic_optimizer: of the critic.
@@ -79,7 +76,7 @@ def item_generator(
     average: decay of the moving average of the generator.
   """
 
-  def keys(params, batch, key, table):
+  def keys(params, batch, key):
     noise_key, dropout_key = jax.random.split(key)
     noise = jax.random.normal(
       noise_key, (len(batch["content"]), generator.latent)
@@ -88,32 +85,34 @@ def item_generator(
       {"params": params["net"]},
       batch["content"],
       noise,
-      table=table,
       train=True,
       rngs={"dropout": dropout_key},
     )
-    return made
+    return {"key": made[:, :-1], "bias": made[:, -1]}
 
-  def lookup(params, batch):
-    del batch
-    return {"user": params["user"], "table": params["net"]["table"]}
-
-  def offset(params, batch):
-    return params["scale"] * batch["offset"].T if scale else 0.0
-
-  def ranking(params, batch, key, tables):
-    made = keys(params, batch, key, tables["table"])
-    logits = with_ones(tables["user"]) @ made.T + offset(params, batch)
+  def ranking(params, batch, key, made):
+    del key
+    logits = params["user"] @ made["key"].T + made["bias"]
+    if scale:
+      logits += params["scale"] * batch["offset"].T
     chosen = batch["chosen"].T.astype(logits.dtype)
     return jnp.sum(in_batch(logits, chosen)) / jnp.maximum(jnp.sum(chosen), 1.0)
 
-  def penalty(tables, batch):
-    del batch
-    return l2 * jnp.mean(jnp.sum(jnp.square(tables["user"]), axis=1))
+  def moved(objective, made, key):
+    assert attack is not None
+    # Not the bias: an attack would do nothing but turn popularity round.
+    return {
+      "key": attack(lambda x: objective({**made, "key": x}), made["key"], key),
+      "bias": jnp.zeros_like(made["bias"]),
+    }
 
-  loss = supervised(
-    lookup, ranking, attack, attack_weight, penalty if l2 else None
-  )
+  def loss(params, everyone, batch, key):
+    return supervised(
+      lambda params, batch: keys(params, batch, key),
+      ranking,
+      moved if attack else None,
+      attack_weight,
+    )(params, everyone, batch, key)
 
   def init(key):
     net_key, user_key = jax.random.split(key)
@@ -152,9 +151,8 @@ def _beside(
   """The losses of critic and generator, with the ranking loss as its guide."""
 
   def generate(params, batch, key):
-    made = keys(params, batch, key, params["net"]["table"])
     ranked, _ = loss(params, {}, batch, key)
-    return made[:, :-1], ranked
+    return keys(params, batch, key)["key"], ranked
 
   def discriminate(params, batch, key, examples):
     del key

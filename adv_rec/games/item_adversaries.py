@@ -69,11 +69,11 @@ def gar(
   embedding to be scored as high as the item's own by users who have the item,
   and to be similar to it:
 
-    R: -ln s(R(u, v)) - ln(1 - s(R(u', v))) + a L_D(R(u, v), R(u, g(c)))
+    R: -ln s(R(u, v)) - ln(1 - s(R(u, v'))) + a L_D(R(u, v), R(u, g(c)))
     G: a L_G(R(u, v), R(u, g(c))) + b |g(c) - v|^2
 
-  where u has the item, u' has not, and L is a `losses.gan` objective. R then
-  ranks cold items by R(u, g(c)).
+  where u has the item v and v' is any item, and L is a `losses.gan` objective.
+  R then ranks cold items by R(u, g(c)).
 
   The batch has "content" [B, L], "chosen" [B, U] and "base" [B, D].
 
@@ -119,16 +119,15 @@ def gar(
 
   def recommender_loss(params, everyone, batch, key):
     everyone = {**everyone, "discriminator": everyone["recommender"]}
-    key, has_key, not_key = jax.random.split(key, 3)
+    key, has_key = jax.random.split(key)
     loss, metrics = adversary_loss(params, everyone, batch, key)
-    rows = users()
-    positive = score(
-      params, rows[_one_user(has_key, batch["chosen"])], batch["base"]
-    )
-    negative = score(
-      params, rows[_one_user(not_key, 1 - batch["chosen"])], batch["base"]
-    )
-    ranking = jnp.mean(jax.nn.softplus(-positive) + jax.nn.softplus(negative))
+    items, rows = batch["base"], users()[_one_user(has_key, batch["chosen"])]
+    # Batches are random items: the next row is as good as any other item.
+    positive = score(params, rows, items)
+    negative = score(params, rows, jnp.roll(items, 1, axis=0))
+    losses = jax.nn.softplus(-positive) + jax.nn.softplus(negative)
+    times = jnp.sum(batch["chosen"], axis=1)  # one user stands for all
+    ranking = jnp.mean(times / jnp.mean(times) * losses)
     return loss + ranking, {**metrics, "ranking": ranking}
 
   def against_recommender(params, everyone, batch, key):

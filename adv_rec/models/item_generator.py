@@ -43,7 +43,6 @@ class ItemGenerator(nn.Module):
     content: jax.Array,
     noise: jax.Array | None = None,
     beside: jax.Array | None = None,
-    table: jax.Array | None = None,
     train: bool = False,
   ) -> jax.Array:
     """Keys.
@@ -52,13 +51,12 @@ class ItemGenerator(nn.Module):
       content: [B, L] numbers of features, filled up with F.
       noise: [B, Z]; None for none.
       beside: [B, C] what else is known of the items; None for nothing.
-      table: [F, hidden] in place of the parameter "table", for an attack.
       train: whether to leave out features and units (rng "dropout").
 
     Returns:
       [B, D].
     """
-    own = self.param(
+    table = self.param(
       "table",
       nn.initializers.normal(0.1),
       (self.num_features, self.hidden),
@@ -69,9 +67,8 @@ class ItemGenerator(nn.Module):
         self.make_rng("dropout"), kept, content.shape
       )
       content = jnp.where(there, content, self.num_features)
-      own = own / kept if table is None else own
-      table = None if table is None else table / kept
-    x = bag(own if table is None else table, content)
+      table = table / kept
+    x = bag(table, content)
     if noise is not None and noise.shape[1]:
       x = x + nn.Dense(self.hidden, use_bias=False, name="noise")(noise)
     if beside is not None:

@@ -3,10 +3,10 @@
   python scripts/train.py --config=configs/cold/generator.py --workdir=/tmp/cold_generator
 
 Content (and noise, model.latent) -> key, trained by the softmax loss of all
-users, with adversaries: attacks on the rows of features and users (attack.*),
-a critic of pairs of content and key (critic.*). What it adds to is the content
-ridge, of each training item fitted without that item; ridge.scale=0 leaves it
-out. A minute or two on 2 CPU cores. Ours: see docs/results.md (generated).
+users, with adversaries: attacks on the generated keys (attack.*), a critic of
+pairs of content and key (critic.*). What it adds to is the content ridge, of
+each training item fitted without that item; ridge.scale=0 leaves it out. A few
+minutes on 2 CPU cores. Ours: see docs/results.md (generated).
 """
 
 from adv_rec.experiments import cold_generators, options
