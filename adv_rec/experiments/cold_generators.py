@@ -62,7 +62,7 @@ def generator_config(arg: str = "") -> Config:
   config.update(
     {
       "learning_rate": 0.003,  # falls to 0 along a cosine
-      "members": 4,  # generators, whose scores are averaged
+      "members": 2,  # generators, whose scores are averaged
       "average": 0.0,  # decay of the average generator; 0: none
       "critic": {
         "weight": 0.0,  # of the GAN in the generator's loss; 0: no critic
@@ -82,6 +82,7 @@ def generator_config(arg: str = "") -> Config:
       "ridge": {
         "scale": 5.0,  # of its scores, at first; 0: without
         "l2": 30.0,
+        "share": 0.75,  # of what the generator adds
       },
     }
   )
@@ -98,6 +99,7 @@ def generator(config: Config, workdir: pathlib.Path) -> Experiment:
     "critic.weight",
     "attack.epsilon",
     "ridge.scale",
+    "ridge.share",
   )
   options.above_zero(
     config, "learning_rate", "critic.learning_rate", "ridge.l2"
@@ -136,7 +138,10 @@ def generator(config: Config, workdir: pathlib.Path) -> Experiment:
   game = ensemble(game, config.members)
   ridge = once(lambda: _ridge(config, setting))
   model = generated_items(
-    network, config.draws, (lambda: ridge()[0]) if config.ridge.scale else None
+    network,
+    config.draws,
+    (lambda: ridge()[0]) if config.ridge.scale else None,
+    config.ridge.share,
   )
 
   def made(state: State) -> tuple[ContentModel, Params]:

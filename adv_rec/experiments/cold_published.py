@@ -31,7 +31,8 @@ def dropoutnet_config(arg: str = "") -> Config:
   """The default config of DropoutNet."""
   config = shared_config(arg)
   config.experiment = "adv_rec.experiments.cold_published.dropoutnet"
-  config.learning_rate = 0.001
+  config.learning_rate = 0.003
+  config.epochs = 30
   config.item_dropout = 0.5  # share of the items whose key is left out
   config.base = cold_baselines.base_config()
   del config.model.dim, config.model.latent, config.draws  # of the base
@@ -78,8 +79,8 @@ def gar_config(arg: str = "") -> Config:
   config.similarity = 1.0
   config.learning_rate = {"generator": 0.003, "recommender": 0.001}
   config.base = cold_baselines.base_config()
-  config.epochs = 30
-  config.evaluate_every = config.checkpoint_every = 10
+  config.epochs = 40
+  config.evaluate_every = config.checkpoint_every = 20
   del config.model.dim
   return config
 
@@ -138,8 +139,8 @@ def lara_config(arg: str = "") -> Config:
   config.critic = (128, 128)  # hidden widths
   config.learning_rate = {"generator": 0.003, "discriminator": 0.001}
   config.base = cold_baselines.base_config()
-  config.epochs = 30
-  config.evaluate_every = config.checkpoint_every = 10
+  config.epochs = 40
+  config.evaluate_every = config.checkpoint_every = 20
   del config.model.dim
   return config
 

@@ -151,6 +151,7 @@ def generated_items(
   generator: ItemGenerator,
   draws: int,
   closed_form: Callable[[], jax.Array] | None = None,
+  share: float = 1.0,
 ) -> ContentModel:
   """The mean of M generators: "net", and "user" [M, U, D - 1].
 
@@ -159,6 +160,8 @@ def generated_items(
     draws: of the noise, see `averaged`.
     closed_form: () -> weights [F, U] of a linear map from features to scores,
       which are added at the parameter "scale" [M].
+    share: of what the generators say, from the closed form alone, 0, to all
+      that they have learned, 1. Less is more cautious about new items.
   """
 
   def keys(params, content):
@@ -171,7 +174,7 @@ def generated_items(
     if closed_form is None:
       return rows
     scores = jnp.mean(params["scale"]) * bag_in_blocks(closed_form(), content)
-    return jnp.concatenate([rows, scores], axis=1)
+    return jnp.concatenate([share * rows, scores], axis=1)
 
   def queries(params):
     rows = jnp.concatenate([with_ones(user) for user in params["user"]], axis=1)

@@ -7,6 +7,9 @@ Half an hour on 2 CPU cores.
 """
 
 _DATA = "dataset=completejourney"
+_LAST = "evaluate_every=0"
+_ALONE = "ridge.scale=0.0"
+_FGM = "attack.name=fgm"
 
 
 def _run(method, config, *options):
@@ -69,17 +72,18 @@ def get_table():
       _run("Content kNN", "content_knn"),
       _run("Ridge to iALS embeddings", "content_ridge", "targets=embeddings"),
       _run("Content ridge", "content_ridge"),
-      _run("DropoutNet", "dropoutnet"),
-      _run("LARA", "lara"),
-      _run("GAR", "gar"),
-      _run("Generator", "generator", "ridge.scale=0.0"),
-      _run("Generator, FGM", "generator", "ridge.scale=0.0", "attack.name=fgm"),
-      _run("Generator on ridge", "generator"),
-      _run("Generator on ridge, FGM", "generator", "attack.name=fgm"),
+      _run("DropoutNet", "dropoutnet", _LAST),
+      _run("LARA", "lara", _LAST),
+      _run("GAR", "gar", _LAST),
+      _run("Generator", "generator", _LAST, _ALONE),
+      _run("Generator, FGM", "generator", _LAST, _ALONE, _FGM),
+      _run("Generator on ridge", "generator", _LAST),
+      _run("Generator on ridge, FGM", "generator", _LAST, _FGM),
       _run(
         "Generator on ridge, FGM and critic",
         "generator",
-        "attack.name=fgm",
+        _LAST,
+        _FGM,
         "critic.weight=0.1",
       ),
     ],
