@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pyarrow as pa
 import pytest
 
@@ -11,9 +12,11 @@ from adv_rec.data.dataset import PARTS
 from adv_rec.experiments import cold as shared
 from adv_rec.experiments import cold_generators as generators
 from adv_rec.experiments import experiment, options, serve
+from adv_rec.games.ensemble import ensemble
 from adv_rec.models import content as models
 from adv_rec.models import item_generator
 from adv_rec.training.step import init_state, make_step
+from adv_rec.types import Player
 
 CONTENT = np.array([[0, 2], [0, 3], [1, 2], [1, 3], [0, 4]])  # 4 fills up
 FEATURES = 4
@@ -83,6 +86,49 @@ def test_blocks_of_items_do_not_show():
   many = np.tile(CONTENT, (9, 1))
   made = models._in_blocks(lambda x: models.bag(table, x), many, 1 << 20)
   np.testing.assert_allclose(made, models.bag(table, many))
+
+
+def test_copies_of_a_game_do_not_know_of_each_other():
+  def loss(own, everyone, batch, key):
+    noise = jax.random.normal(key)
+    value = (own - everyone["other"] - batch["x"].mean() + noise) ** 2
+    return value, {"loss": value}
+
+  def player():
+    return Player(jax.random.normal, loss, optax.adam(0.1))
+
+  game = ensemble({"one": player(), "other": player()}, 3)
+  step = jax.jit(make_step(game))
+  state = init_state(game, KEY)
+  changed = {name: x.at[2].add(7.0) for name, x in state.params.items()}
+  batch = {"x": jnp.ones(4)}
+  here, _ = step(state, batch)
+  there, _ = step(state.replace(params=changed), batch)
+  for name in game:
+    before, one, other = (s.params[name] for s in (state, here, there))
+    assert len(set(before.tolist())) == 3  # not the same game three times
+    np.testing.assert_array_equal(one[:2], other[:2])
+    assert one[2] != other[2]
+
+
+def test_a_share_leads_from_the_closed_form_to_all_that_was_learned():
+  network = item_generator.ItemGenerator(FEATURES, 3, hidden=8)
+  nets = jax.vmap(lambda key: network.init(key, CONTENT[:1])["params"])(
+    jax.random.split(KEY, 2)
+  )
+  params = {"net": nets, "user": jnp.ones((2, 5, 2)), "scale": jnp.ones(2) * 3}
+  weights = jax.random.normal(KEY, (FEATURES, 5))
+
+  def scores(share, closed_form=lambda: weights):
+    model = item_generator.generated_items(network, 1, closed_form, share)
+    scorer = model.scorer(params, jnp.asarray(CONTENT))
+    return scorer.queries(jnp.arange(5)) @ scorer.keys.T
+
+  ridge = 3 * (jnp.asarray(dense(CONTENT)) @ weights).T
+  np.testing.assert_allclose(scores(0.0), ridge, rtol=1e-4, atol=1e-5)
+  np.testing.assert_allclose(
+    scores(0.5), ridge + 0.5 * scores(1.0, None), rtol=1e-4, atol=1e-5
+  )
 
 
 def test_a_key_depends_on_the_items_own_content_alone():
