@@ -21,6 +21,7 @@ SMALL = {
   "epochs": 1,
   "model.dim": 4,
   "most": 3,
+  "base.dim": 4,
   "model.length": 8,
   "model.hidden": 16,
   "model.latent": 4,
@@ -29,11 +30,22 @@ SMALL = {
 }
 
 
+@pytest.fixture(autouse=True, scope="module")
+def items(prepared):
+  """A table of the planted items, beside the data: their taste is known."""
+  rows = [f"{item},k{item % 4}" for item in range(64)]
+  prepared.with_name("items.csv").write_text("\n".join(["id,kind", *rows]))
+
+
 def load(path, prepared=None, **changes):
   config = options.load(ROOT / path)
   present = dict(options._leaves(config))
   if prepared and "data.prepared" in present:
     changes |= {"dataset": "", "data.prepared": str(prepared)}
+  if prepared and "data.items" in present:
+    changes["data.items"] = str(prepared.with_name("items.csv"))
+  if prepared and "segment" in present:
+    changes["segment"] = "kind"
   changes |= {n: str(v) for n, v in SMALL.items() if n in present}
   arg = ",".join(f"{name}={value}" for name, value in changes.items())
   return options.load(ROOT / path, arg)

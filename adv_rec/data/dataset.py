@@ -36,7 +36,7 @@ import pyarrow.parquet as pq
 
 PARTS = ("train", "validation", "test")
 DESCRIPTION = "dataset.json"
-_OURS = rf"({'|'.join(PARTS)}|users|items|train-\d+-of-\d+)\.parquet"
+_OURS = rf"({'|'.join(PARTS)}|users|items|content|train-\d+-of-\d+)\.parquet"
 
 Path = str | os.PathLike[str]
 

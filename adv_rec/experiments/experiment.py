@@ -58,6 +58,8 @@ class Experiment(NamedTuple):
       are embeddings to move; see `attacks.on_embeddings`.
     sample: (state, rows, seed) -> a generated table (Arrow), of a generator
       of tables.
+    new_items: (state, content) -> scorer of items that are known by their
+      content alone, see `data.content`; of a recommender that can.
   """
 
   game: Game
@@ -70,6 +72,7 @@ class Experiment(NamedTuple):
   scorer: Callable[[State], Scorer] | None = None
   attack: Callable[..., list[dict[str, Any]]] | None = None
   sample: Callable[[State, int, int], Any] | None = None
+  new_items: Callable[[State, Mapping[str, Any]], Scorer] | None = None
 
 
 def build(config: Config, workdir: pathlib.Path) -> Experiment:

@@ -1,14 +1,17 @@
-"""Recommendations for raw user ids, from the workdir of a run alone."""
+"""Recommendations for raw ids, from the workdir of a run alone."""
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
+from adv_rec.data import content
 from adv_rec.data import dataset as prepared
 from adv_rec.data.dataset import PARTS, Dataset
 from adv_rec.evaluation import ranking
@@ -85,6 +88,66 @@ def recommend(
         }
       )
   return rows
+
+
+def new_items(
+  workdir: pathlib.Path, table: pathlib.Path, n: int = 10, column: str = "id"
+) -> list[dict[str, Any]]:
+  """The n users who would like each of some new items best.
+
+  Args:
+    workdir: of a run that knows items by their content, see configs/cold/.
+    table: CSV or Parquet file of the items: ids and columns of content, named
+      as those that the run was trained on.
+    n: users for each item.
+    column: that holds the ids.
+
+  Returns:
+    One dict a pair, in the order of the table, best first: "item", "rank"
+    (from 1), "user", "score".
+
+  Raises:
+    FileNotFoundError: the workdir holds no trained run, or there is no table.
+    ValueError: the run knows nothing of content, n is not positive, or the
+      table lacks a column of the run's.
+  """
+  if n < 1:
+    raise ValueError(f"n is {n}: ask for at least 1 user")
+  items = content.read(table, column)
+  found, state = experiment.restore(workdir, robustness=())
+  if found.new_items is None:
+    raise ValueError(
+      f"{workdir} is a run that knows items by their id alone; for new items"
+      " train one of configs/cold/"
+    )
+  scorer = found.new_items(state, content.columns(items))
+  users = prepared.load(workdir / "data").users["id"]
+  scores = np.concatenate(
+    [
+      np.asarray(_all_scores(scorer, np.arange(start, stop)))
+      for start, stop in itertools.pairwise(
+        [*range(0, len(users), _USERS_AT_ONCE), len(users)]
+      )
+    ]
+  )
+  best = np.argsort(-scores, axis=0, kind="stable")[:n]
+  return [
+    {
+      "item": raw,
+      "rank": rank,
+      "user": _plain(users[user]),
+      "score": round(float(scores[user, place]), 6),
+    }
+    for place, raw in enumerate(items["id"].to_pylist())
+    for rank, user in enumerate(best[:, place], 1)
+  ]
+
+
+def _all_scores(scorer: Scorer, users: np.ndarray) -> jax.Array:
+  """Of all items of a scorer with keys. [B] -> [B, n]."""
+  assert scorer.keys is not None
+  queries = scorer.queries(jnp.asarray(users))
+  return jnp.matmul(queries, scorer.keys.T, precision="highest")
 
 
 def _codes(data: Dataset, users: Sequence[str]) -> np.ndarray:

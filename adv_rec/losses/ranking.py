@@ -62,3 +62,18 @@ def next_item(logits: jax.Array, item: jax.Array) -> jax.Array:
   at = jnp.where(there, item, 0)[..., None]
   chosen = jnp.take_along_axis(log_likelihood, at, axis=-1)[..., 0]
   return jnp.where(there, -chosen, 0.0)
+
+
+def in_batch(logits: jax.Array, chosen: jax.Array) -> jax.Array:
+  """Softmax over the items of a batch, summed over each user's. -> [U].
+
+    - sum over the items i that u has of ln softmax_i(x_u)
+
+  the sum and the softmax over the items of the batch only: `multinomial` with
+  a sample of the items.
+
+  Args:
+    logits: scores [U, B] of the items of a batch.
+    chosen: [U, B], 1 where the user has the item, else 0.
+  """
+  return -jnp.sum(chosen * jax.nn.log_softmax(logits), axis=1)

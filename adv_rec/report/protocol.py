@@ -53,7 +53,9 @@ def sentences(dataset: Mapping[str, Any]) -> list[str]:
     for path, value in leaves(protocol).items()
     if value is not None
   }
-  return _finish([*_filters(facts), *_split(facts), *_judging(facts)])
+  return _finish(
+    [*_filters(facts), *_split(facts), *_cold(facts), *_judging(facts)]
+  )
 
 
 def _filters(facts: Mapping[str, Any]) -> Iterable[str]:
@@ -90,6 +92,18 @@ def _split(facts: Mapping[str, Any]) -> Iterable[str]:
     )
   elif split is not None:
     yield _words(_SPLIT, split, "split: {}".format)
+
+
+def _cold(facts: Mapping[str, Any]) -> Iterable[str]:
+  validation, test = (
+    number(facts.get(f"{part}_share")) for part in ("validation", "test")
+  )
+  if validation is not None and test is not None:
+    yield (
+      f"{_percent(validation)} of the items, the same for every seed, are cold"
+      f" validation items, and {_percent(test)}, drawn by the seed from the"
+      " others, cold test items: no interaction with them is in training"
+    )
 
 
 def _judging(facts: Mapping[str, Any]) -> Iterable[str]:

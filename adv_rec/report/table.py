@@ -59,6 +59,15 @@ METRICS = {
   "ild": Metric(
     "ILD", "Share of pairs in a list that are of different categories.", 3
   ),
+  "all_ndcg": Metric(
+    "All nDCG", "nDCG where cold items are ranked among all others."
+  ),
+  "all_recall": Metric(
+    "All Recall", "Recall where cold items are ranked among all others."
+  ),
+  "cold_share": Metric(
+    "Cold share", "Share of cold items in the lists of all items.", 3, 0
+  ),
   "aplt": Metric("APLT", "Share of the list from the long tail of items.", 3),
   "seconds": Metric("Seconds", "Wall time of the whole run.", 1, 0),
 }
