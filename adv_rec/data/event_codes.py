@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from adv_rec.data import encoding, events, tabular
+from adv_rec.data import encoding, tabular
 from adv_rec.data.encoding import Encoded, Transform
 from adv_rec.data.events import Log
 
@@ -208,7 +208,11 @@ def encode(log: Log, coding: Coding, rng: np.random.Generator) -> Sequences:
 
 
 def decode(
-  codes: np.ndarray, coding: Coding, log: Log, rng: np.random.Generator
+  codes: np.ndarray,
+  coding: Coding,
+  log: Log,
+  users: pa.Array,
+  rng: np.random.Generator,
 ) -> Log:
   """The log that sequences stand for, every value valid in a given log.
 
@@ -218,7 +222,8 @@ def decode(
   Args:
     codes: [N, L, 3]; see the top of this file.
     coding: what they mean.
-    log: what it was fitted on: names, types, range of times, users.
+    log: what it was fitted on: names, types, range of times.
+    users: the id of each sequence [N].
     rng: draws values within cells, rare categories and beginnings.
   """
   there = (codes[..., KIND] >= 0) & (codes[..., KIND] < coding.end)
@@ -240,7 +245,7 @@ def decode(
   ends = np.array([(found.low, found.high) for found in coding.kinds])
   amounts = np.clip(amounts, *ends[kind].T)
   columns = [
-    events.names_for(log, len(codes)).take(pa.array(user)),
+    users.take(pa.array(user)),
     types,
     categories,
     _times(time, log),

@@ -181,9 +181,8 @@ def load(folder: pathlib.Path) -> Log:
   return make(pq.ParquetFile(folder / _FILE).read())
 
 
-def names_for(log: Log, count: int) -> pa.Array:
-  """Ids of so many users that the log does not have, of the type of its own."""
-  ids = log.column("user")
+def new_ids(ids: pa.ChunkedArray, count: int) -> pa.Array:
+  """So many ids that are none of those given, of their type."""
   if pa.types.is_integer(ids.type) or pa.types.is_floating(ids.type):
     first = int(pc.max(ids).as_py()) + 1
     return pa.array(np.arange(first, first + count)).cast(ids.type)

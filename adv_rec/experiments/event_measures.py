@@ -76,7 +76,7 @@ def measure(
         **measures.copies(learnt, copy, meaning),
       }
       found |= {before + name: value for name, value in values.items()}
-    logs = fit(next(iter(state.params.values())), held.codes)
+    logs = fit(state.params["generator"], held.codes)
     events = (held.codes[..., AMOUNT] >= 0).sum()
     found["nll"] = -sum(float(np.sum(x)) for x in logs.values()) / events
     return {f"{part}/{name}": float(x) for name, x in found.items()}

@@ -114,6 +114,7 @@ def with_critic(
     metrics = {**metrics, "adversarial_loss": values["loss"]}
     return total + weight * adversary, metrics
 
+  @jax.jit
   def init_critic(key):
     return critic.init(key, jnp.zeros((1, length, sizes.width)))["params"]
 
@@ -133,6 +134,7 @@ def _likelihood(
 ) -> Player:
   sizes: Any = model.sizes  # pyright: ignore[reportAttributeAccessIssue]
 
+  @jax.jit  # one program, not one for each layer
   def init(key):
     return model.init(key, jnp.zeros((1, sizes.width)))["params"]
 

@@ -11,12 +11,12 @@ Parquet, by the names of its columns:
 Three minutes on 2 CPU cores. Ours: see docs/results.md (generated).
 """
 
-from adv_rec.experiments import events, options
+from adv_rec.experiments import event_generator, options
 
 
 def get_config(arg: str = ""):
   """Options: data.path=FILE, or any other of the config, as a=1,b.c=2."""
-  config = events.events_config()
+  config = event_generator.events_config()
   config.name = "events"
   config.title = "Event sequences, The Complete Journey"
   return options.override(config, options.parse(arg))
