@@ -64,7 +64,7 @@ def events_config() -> Config:
       "learning_rate": 3e-3,  # of Adam, at first; along a half cosine to 0
       "steps": 1_200,
       "adversary": {
-        "weight": 0.0,  # of the critic's opinion; 0: maximum likelihood
+        "weight": 0.1,  # of the critic's opinion; 0: maximum likelihood
         "start": 1_000,  # the step from which on it counts
         "lead": 100,  # steps before that in which the critic learns already
         "learning_rate": 1e-3,  # of the critic
@@ -112,7 +112,7 @@ def make_game(config: Config, model: Any, train: Sequences, end: int) -> Game:
     optax.adam(adversary.learning_rate, b1=0.5, b2=0.9),
     mean_events=float(np.minimum(np.diff(train.begin), length).mean()),
     length=length,
-    weight=adversary.weight,
+    weight=adversary.weight if adversary.start < config.steps else 0.0,
     start=adversary.start,
     lead=adversary.lead,
     penalties={losses.gradient_penalty: adversary.penalty},

@@ -69,7 +69,6 @@ def intention_config() -> Config:
   )
   config.model.dim = 64
   config.steps = 600
-  config.adversary.weight = 1.0
   config.adversary.start = 500
   config.adversary.lead = 50
   del config.evaluation, config.evaluate_every, config.data.holdout
@@ -86,7 +85,11 @@ def next_week(config: Config, workdir: pathlib.Path) -> Experiment:
     config, workdir, lambda log: _weeks(log, config)
   )
   weeks = _weeks(log, config)
-  task = intention.make_task(log, config.task.bought, config.task.categories)
+  end = weeks.origin + weeks.validation[0] * 7 * log.day
+  before = log.time < end
+  task = intention.make_task(
+    log.take(before), config.task.bought, config.task.categories
+  )
   parts = {
     name: intention.calendar(log, weeks.origin, getattr(weeks, name), task)
     for name in ("train", "validation", "test")
@@ -95,8 +98,7 @@ def next_week(config: Config, workdir: pathlib.Path) -> Experiment:
   for name in ("train", "validation"):  # what few users say is all one has
     parts[name] = parts[name].take(chosen[parts[name].user])
   generates = config.training in TRAINING[2:]
-  end = weeks.origin + weeks.validation[0] * 7 * log.day
-  learnt = log.take(chosen[log.user] & (log.time < end))
+  learnt = log.take(chosen[log.user] & before)
   coding = event_codes.fit(learnt, config.data.max_categories, config.data.bins)
   codes = event_codes.encode(learnt, coding, np.random.default_rng(0))
   model = event_generator.make_model(config, Sizes(*coding.sizes))

@@ -52,8 +52,9 @@ def with_critic(
   """`likelihood`, and from a step on a critic of what the model draws.
 
   The loss of the generator is -ln p(real) + weight x its adversarial loss. Up
-  to `start` that is maximum likelihood, the second term not even computed; the
-  critic learns from `start - lead` on.
+  to `start` that is maximum likelihood, the second term not even computed (and
+  equal to `likelihood` up to rounding, since the compiler sees another
+  program); the critic learns from `start - lead` on.
 
   Args:
     model: of `models.events`.
