@@ -21,9 +21,9 @@ TASK = Task("purchase", ("campaign",), ("tea", "milk"))
 def log_of(rows):
   """A log from (user, type, category, day, amount)."""
   names = ("user", "type", "category", "time", "amount")
-  columns = dict(zip(names, zip(*rows, strict=True), strict=True))
-  columns["time"] = [round(day * DAY) for day in columns["time"]]
-  return events.make(pa.table({k: list(v) for k, v in columns.items()}))
+  columns = [list(column) for column in zip(*rows, strict=True)]
+  columns[3] = [round(day * DAY) for day in columns[3]]
+  return events.make(pa.table(dict(zip(names, columns, strict=True))))
 
 
 SMALL = [

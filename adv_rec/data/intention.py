@@ -79,7 +79,9 @@ def make_task(log: Log, bought: str, categories: int) -> Task:
   )
 
 
-def calendar(log: Log, origin: float, weeks: Sequence[int], task: Task) -> Rows:
+def calendar(
+  log: Log, origin: float, weeks: Sequence[int] | np.ndarray, task: Task
+) -> Rows:
   """Rows of some weeks of a calendar that begins at a time.
 
   Args:
