@@ -27,6 +27,7 @@ SMALL = {
   "model.discriminator": (8,),
   "adversary.start": 0,
   "adversary.dim": 4,
+  "adversary.penalty": 0.0,
 }
 
 
