@@ -67,6 +67,15 @@ def rng():
   return np.random.default_rng(1)
 
 
+def test_a_log_does_not_depend_on_the_order_of_its_source(log):
+  rows = np.random.default_rng(3).permutation(log.table.num_rows)
+  twice = pa.concat_tables([log.table, log.table])
+  twice = twice.set_column(4, "paid", pa.array(np.arange(2.0 * len(rows))))
+  once = events.make(twice)
+  other = events.make(twice.take(np.append(rows, rows + len(rows))))
+  assert once.table.equals(other.table)
+
+
 def test_rare_categories_share_a_kind(coding):
   names = {(kind.type, kind.categories) for kind in coding.kinds}
   assert ("buy", ("soap", "rope", "nuts")) in names and len(names) == 6

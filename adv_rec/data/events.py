@@ -72,8 +72,9 @@ def make(table: pa.Table) -> Log:
     ValueError: fewer than two users with two events each.
   """
   names = table.column_names
-  user, kind, category, time, _ = names
-  order = [user, time, kind, category]
+  user, kind, category, time, amount = names
+  # All of them: whatever order a source comes in, it gives the same log.
+  order = [user, time, kind, category, amount]
   table = table.sort_by([(name, "ascending") for name in order])
   users = table[user].combine_chunks().dictionary_encode()
   _, codes = np.unique(users.indices.to_numpy(), return_inverse=True)
