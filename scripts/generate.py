@@ -1,9 +1,11 @@
-r"""Generates rows of a table from a trained run, from its workdir alone.
+r"""Generates a table or event sequences from a trained run's workdir alone.
 
   python scripts/generate.py --workdir=/tmp/adult --rows=10000 --seed=1 \
     --out=more.parquet
 
-The same seed and number of rows give the same table.
+The same seed and number of rows give the same table. Of a run that generates
+event sequences --rows counts sequences, each of one user of its own and a row
+for each of its events.
 """
 
 import pathlib
@@ -14,7 +16,7 @@ from absl import flags
 from adv_rec.experiments import tabular
 
 _WORKDIR = flags.DEFINE_string("workdir", "", "Directory of a run.")
-_ROWS = flags.DEFINE_integer("rows", 10_000, "How many rows.", 1)
+_ROWS = flags.DEFINE_integer("rows", 10_000, "How many rows, or sequences.", 1)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the draw.", 0)
 _OUT = flags.DEFINE_string("out", "", "The Parquet file to write.")
 

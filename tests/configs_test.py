@@ -27,6 +27,9 @@ SMALL = {
   "model.latent": 4,
   "model.generator": (8,),
   "model.discriminator": (8,),
+  "adversary.start": 0,
+  "adversary.dim": 4,
+  "adversary.penalty": 0.0,
 }
 
 

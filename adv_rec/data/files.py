@@ -29,10 +29,14 @@ class Files(NamedTuple):
     paths: CSV files (comma, tab, semicolon or bar, with a header, UTF-8,
       plain or gzip) or Parquet files.
     columns: role ("user", "item", "time", "value") -> column name.
+    roles: the roles there are.
+    required: those that must be named.
   """
 
   paths: tuple[str, ...]
   columns: Mapping[str, str]
+  roles: tuple[str, ...] = values.ROLES
+  required: tuple[str, ...] = ("user", "item")
 
 
 def find(path: str | os.PathLike[str]) -> tuple[str, ...]:
@@ -119,12 +123,12 @@ def _readings(table: ibis.Table, role: str, files: Files) -> list[Any]:
 def _check_columns(files: Files) -> None:
   columns = files.columns
   for role in columns:
-    if role not in values.ROLES:
+    if role not in files.roles:
       raise ValueError(
         f"columns names an unknown role {role!r}; "
-        f"the roles are {', '.join(values.ROLES)}"
+        f"the roles are {', '.join(files.roles)}"
       )
-  for role in ("user", "item"):
+  for role in files.required:
     if role not in columns:
       raise ValueError(f"columns must say which column is the {role}")
   if len(set(columns.values())) < len(columns):
@@ -256,7 +260,7 @@ def _first(
     for path in files.paths:
       # A copy of the file, numbered as read. Not the file itself, where DuckDB
       # answers from the statistics of Parquet, which leave NaN out.
-      table = _open(engine, Files((path,), files.columns))
+      table = _open(engine, files._replace(paths=(path,)))
       table = engine.materialise(table.mutate(row=ibis.row_number()))
       table = table.select("row", value=table[role], bad=bad(table))
       table = table.filter(ibis._.bad).order_by("row").limit(1)

@@ -18,6 +18,7 @@ from typing import Any
 import ibis
 
 ROLES = ("user", "item", "time", "value")
+EVENT_ROLES = ("user", "type", "category", "time", "amount")
 _MISSING = ("", "nan", "NaN", "null", "NULL", "None")
 _INTEGER = r"^-?(0|[1-9][0-9]*)$"
 _ISO = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}|$)"
@@ -28,6 +29,9 @@ EXPECTED = {
   "time": "a time: use ISO 8601 (2021-04-03 or 2021-04-03T17:05:00) or "
   "a number such as Unix seconds",
   "value": "a finite number",
+  "type": "an event's type: use whole numbers or text",
+  "category": "a category: use whole numbers or text",
+  "amount": "a finite number",
 }
 
 
@@ -45,14 +49,14 @@ def readings(column: Any, role: str, untyped: bool) -> list[Any]:
 
   Args:
     column: the raw column, an Ibis expression.
-    role: "user", "item", "time" or "value".
+    role: one of `ROLES` or `EVENT_ROLES`.
     untyped: whether text may stand for numbers, as in CSV.
 
   Returns:
     Expressions that are null where that way does not fit.
   """
   kind = column.type()
-  if role == "value":
+  if role in ("value", "amount"):
     return [_number(column)] if kind.is_numeric() or untyped else []
   if role == "time":
     if kind.is_string():

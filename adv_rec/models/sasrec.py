@@ -45,7 +45,7 @@ class SASRec(nn.Module):
     )
     normal = nn.initializers.normal(self.scale)
     self.place = self.param("place", normal, (self.length, self.dim))
-    self.layers = [_Block(self.heads, self.dropout) for _ in range(self.blocks)]
+    self.layers = [Block(self.heads, self.dropout) for _ in range(self.blocks)]
     self.drop = nn.Dropout(self.dropout)
     self.norm = nn.LayerNorm()
 
@@ -90,7 +90,7 @@ class SASRec(nn.Module):
     )
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
   """Self-attention and a point-wise network, each with a way around."""
 
   heads: int
@@ -98,6 +98,7 @@ class _Block(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, mask: jax.Array, train: bool) -> jax.Array:
+    """[B, N, D], which place sees which [B, 1, N or 1, N] -> [B, N, D]."""
     dim = x.shape[-1]
     drop = nn.Dropout(self.dropout, deterministic=not train)
     attention = nn.MultiHeadDotProductAttention(self.heads)
