@@ -243,6 +243,8 @@ def test_finished_runs_of_the_same_config_are_kept(prepared, tmp_path):
   other = job._replace(options=f"{job.options},data.seed=3")
   with pytest.raises(ValueError, match="asks for other data"):
     reproduce.prepare([job, other], ROOT, tmp_path)
+  with pytest.raises(ValueError, match="has the data of another table"):
+    reproduce.prepare([other], ROOT, tmp_path)
   assert reproduce.execute([job], command) == {}
   assert reproduce.finished(job, ROOT)
   assert not reproduce.finished(job._replace(options="seed=1"), ROOT)

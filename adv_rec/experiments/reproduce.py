@@ -136,7 +136,8 @@ def prepare(jobs: Sequence[Job], root: pathlib.Path, out: pathlib.Path) -> None:
     out: what `plan` was given.
 
   Raises:
-    ValueError: the runs ask for different data; or see `open_dataset`.
+    ValueError: the runs ask for different data, or out has data that another
+      table asked for; or see `open_dataset`.
     FileNotFoundError: the data is not there.
   """
   configs = [options.load(root / job.config, job.options) for job in jobs]
@@ -148,7 +149,14 @@ def prepare(jobs: Sequence[Job], root: pathlib.Path, out: pathlib.Path) -> None:
       raise ValueError(
         f"{job} asks for other data than {jobs[0]}; a table has one protocol"
       )
+  wanted = json.dumps([configs[0].dataset, configs[0].data.to_dict()])
+  record = out / "data.json"
+  if record.exists() and record.read_text() != wanted:
+    raise ValueError(
+      f"{out} has the data of another table; choose another --out, or remove it"
+    )
   interactions.open_dataset(configs[0], out)
+  record.write_text(wanted)
 
 
 def finished(job: Job, root: pathlib.Path) -> bool:
