@@ -183,12 +183,16 @@ def test_a_perfect_and_a_blind_attack():
   rng = np.random.default_rng(0)
   x, y = rng.normal(size=(2, 2000))
   perfect = audit_membership.measures(x + 100, y, 0.95, rng)
-  assert all(set(v.values()) == {1.0} for v in perfect.values())
+  assert all(v["value"] == v["low"] == 1 for v in perfect.values())
+  assert perfect["tpr@0.01"]["p_value"] < 1e-9
   blind = audit_membership.measures(x, y, 0.95, rng)
   assert blind["auc"]["low"] < 0.5 < blind["auc"]["high"]
   assert blind["tpr@0.01"]["value"] == pytest.approx(0.01, abs=0.01)
   tied = audit_membership.measures(0 * x, 0 * y, 0.95, rng)
   assert tied["auc"]["value"] == 0.5 and tied["tpr@0.01"]["value"] == 0
+  # Two of two members above both others: one order of six.
+  few = audit_membership.measures(x[:2] + 9, y[:2], 0.95, rng)
+  assert few["tpr@0.01"]["p_value"] == pytest.approx(1 / 6)
 
   def least(shift):
     found = audit_membership.bound({"a": x + shift}, {"a": y}, 0, 0.95, rng)

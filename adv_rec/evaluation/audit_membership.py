@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from adv_rec.evaluation import audit_bounds as bounds
 from adv_rec.evaluation.audit_bounds import Estimate
@@ -108,6 +109,9 @@ def measures(
   """AUC and TPR at low FPR of scores, with intervals of the bootstrap.
 
   Members and others are drawn again, each for themselves; ends are quantiles.
+  Of a TPR that is decided by the few highest others the bootstrap is a rough
+  one; its "p_value" is exact: the chance of as many members as high, if every
+  order of members and others is as likely.
 
   Args:
     inside: scores of members.
@@ -125,10 +129,13 @@ def measures(
   tails = [(1 - confidence) / 2, (1 + confidence) / 2]
   ends = np.quantile(drawn, tails, axis=0)
   names = ["auc", *(f"tpr@{rate}" for rate in RATES)]
-  return {
+  found = {
     name: Estimate(float(p), float(low), float(high))._asdict()
     for name, p, low, high in zip(names, point, *ends, strict=True)
   }
+  for rate in RATES:
+    found[f"tpr@{rate}"]["p_value"] = _chance(inside, outside, rate)
+  return found
 
 
 def bound(
@@ -189,6 +196,17 @@ def bound(
 def _halves(size: int, rng: np.random.Generator):
   order = rng.permutation(size)
   return order[: size // 2], order[size // 2 :]
+
+
+def _chance(inside: np.ndarray, outside: np.ndarray, rate: float) -> float:
+  """Of as many members above all but `rate` of the others, by order alone."""
+  allowed = int(rate * len(outside))
+  above = int(np.sum(inside > np.sort(outside)[-1 - allowed]))
+  # So many are, if no more than `allowed` others are among the highest.
+  total = len(inside) + len(outside)
+  return float(
+    stats.hypergeom.cdf(allowed, total, len(outside), above + allowed)
+  )
 
 
 def _measures(inside: np.ndarray, outside: np.ndarray) -> list[float]:

@@ -147,7 +147,10 @@ def _singled_out(
 
 
 def text(result: dict[str, Any]) -> str:
-  """A result as a table; "leak" marks an interval above what is blind."""
+  """A result as a table, with what an attack finds where nothing leaks.
+
+  "leak" marks intervals above that; some of many are by chance.
+  """
   lines = [
     f"{'attack':32}{'source':>8}{'control':>9}{'found':>9}  {'interval':16}"
     f"  {'blind':8}"
@@ -155,10 +158,12 @@ def text(result: dict[str, Any]) -> str:
 
   def line(name, sides, found, blind):
     pair = [f"{s:.4f}" for s in sides] or ["", ""]
+    error = (1 - result["settings"]["confidence"]) / 2
+    leaks = found["low"] > blind and found.get("p_value", 0) < error
     lines.append(
       f"{name[:32]:32}{pair[0]:>8}{pair[1]:>9}{found['value']:9.4f}"
       f"  {found['low']:6.4f} .. {found['high']:6.4f}  {blind:<8.3g}"
-      f"{'leak' if found['low'] > blind else ''}"
+      f"{'leak' if leaks else ''}"
     )
 
   def rates(found):
