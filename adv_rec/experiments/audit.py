@@ -200,9 +200,12 @@ def text(result: dict[str, Any]) -> str:
 
 
 def _risks(result: dict[str, Any]) -> dict[str, Any]:
-  """Risk -> its attack, of those that were made."""
+  """Risk -> its attack, of those that were made.
+
+  How many predicates were found stands beside: few may isolate a row.
+  """
   found = {
-    f"singling out, {width} column{'' if width == '1' else 's'}": attack
+    f"singling out, {width} col. ({attack['attacks']})": attack
     for width, attack in result["singling_out"].items()
   }
   if "linkability" in result:
