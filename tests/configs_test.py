@@ -20,6 +20,7 @@ SMALL = {
   "batch_size": 32,
   "epochs": 1,
   "model.dim": 4,
+  "privacy.accountant": "rdp",
   "most": 3,
   "base.dim": 4,
   "model.length": 8,

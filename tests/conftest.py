@@ -22,12 +22,12 @@ def planted_data() -> Dataset:
 def prepared(planted_data, tmp_path_factory):
   """The same as a directory, for `config.data.prepared`."""
   directory = tmp_path_factory.mktemp("planted") / "data"
-  income = [None, "low", "high"] * (planted_data.num_users // 3)
+  kind = [None, "low", "high"] * (planted_data.num_users // 3)
   writer.write(
     directory,
     planted_data.name,
     {p: pa.table(getattr(planted_data, p)._asdict()) for p in PARTS},
-    pa.table({"id": planted_data.users["id"], "income": income}),
+    pa.table({"id": planted_data.users["id"], "kind": kind}),
     pa.table({"id": planted_data.items["id"]}),
     planted_data.protocol,
   )
