@@ -113,9 +113,8 @@ def test_copies_of_a_game_do_not_know_of_each_other():
 
 def test_a_share_leads_from_the_closed_form_to_all_that_was_learned():
   network = item_generator.ItemGenerator(FEATURES, 3, hidden=8)
-  nets = jax.vmap(lambda key: network.init(key, CONTENT[:1])["params"])(
-    jax.random.split(KEY, 2)
-  )
+  init = jax.jit(jax.vmap(lambda key: network.init(key, CONTENT[:1])["params"]))
+  nets = init(jax.random.split(KEY, 2))
   params = {"net": nets, "user": jnp.ones((2, 5, 2)), "scale": jnp.ones(2) * 3}
   weights = jax.random.normal(KEY, (FEATURES, 5))
 
@@ -133,7 +132,7 @@ def test_a_share_leads_from_the_closed_form_to_all_that_was_learned():
 
 def test_a_key_depends_on_the_items_own_content_alone():
   network = item_generator.ItemGenerator(FEATURES, 3, latent=2, hidden=8)
-  params = network.init(jax.random.key(0), CONTENT[:1], jnp.zeros((1, 2)))
+  params = jax.jit(network.init)(KEY, CONTENT[:1], jnp.zeros((1, 2)))
   keys = item_generator.averaged(network, params["params"], CONTENT, 4)
   alone = item_generator.averaged(network, params["params"], CONTENT[3:4], 4)
   np.testing.assert_allclose(keys[3:4], alone, rtol=1e-5)
@@ -189,14 +188,17 @@ def configured(shop, path, **given):
 
 
 def played(built, steps):
-  """The state after some steps, in one compiled program."""
-  state = jax.jit(lambda: init_state(built.game, jax.random.key(0)))()
+  """The state after some steps, in one program that is quick to compile."""
+
+  def compiled(f):
+    return jax.jit(f, compiler_options={"xla_backend_optimization_level": 0})
+
+  state = compiled(lambda: init_state(built.game, KEY))()
   if not built.schedule.steps:
     return state
   step = make_step(built.game)
-  return jax.jit(lambda s, b: jax.lax.scan(step, s, b)[0])(
-    state, built.batches(0, steps)
-  )
+  play = compiled(lambda state, b: jax.lax.scan(step, state, b)[0])
+  return play(state, built.batches(0, steps))
 
 
 def share_of_taste(shop, workdir, path, steps=60, **given):
@@ -223,14 +225,15 @@ def share_of_taste(shop, workdir, path, steps=60, **given):
       {
         "critic.weight": 0.1,
         "model.latent": 2,
-        "draws": 3,
+        "draws": 2,
+        "members": 1,
         "attack.name": "fgm",
         "learning_rate": 0.02,
       },
     ),
     ("dropoutnet", {"learning_rate": 0.02}),
     ("gar", {"learning_rate.generator": 0.02}),
-    ("lara", {"learning_rate.generator": 0.01, "steps": 120}),
+    ("lara", {"learning_rate.generator": 0.01, "steps": 80}),
   ],
   ids=lambda x: x if isinstance(x, str) else ",".join(x),
 )

@@ -155,7 +155,8 @@ def lara(config: Config, workdir: pathlib.Path) -> Experiment:
   tables = once(lambda: cold_baselines.base_model(config, setting))
 
   def users() -> jax.Array:
-    rows = tables()[0]
+    # What all users share says nothing of who would like an item.
+    rows = tables()[0] - jnp.mean(tables()[0], axis=0)
     norm = jnp.linalg.norm(rows, axis=1, keepdims=True)
     return rows / jnp.where(norm > 0, norm, 1.0)
 
