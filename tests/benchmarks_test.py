@@ -7,7 +7,6 @@ import sys
 
 import numpy as np
 import pytest
-from absl import flags
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -225,13 +224,10 @@ def test_test_users_are_ranked_without_a_word_on_quality(prepared):
 
 
 @pytest.fixture(scope="module")
-def scaling():
-  known = set(flags.FLAGS)
+def scaling(own_flags):
   import scaling as module
 
-  yield module
-  for name in set(flags.FLAGS) - known:  # other programs have an --out, too
-    delattr(flags.FLAGS, name)
+  return module
 
 
 def test_slope_and_excess_are_what_they_say(scaling):

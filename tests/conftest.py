@@ -7,9 +7,22 @@ jax.config.update("jax_num_cpu_devices", 8)
 import numpy as np  # noqa: E402
 import pyarrow as pa  # noqa: E402
 import pytest  # noqa: E402
+from absl import flags  # noqa: E402
 
 from adv_rec.data import planted, writer  # noqa: E402
 from adv_rec.data.dataset import PARTS, Dataset  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def own_flags():
+  """Flags that a program defines here leave with this module's tests.
+
+  Flags are the process's, and every program has an --out.
+  """
+  known = set(flags.FLAGS)
+  yield
+  for name in set(flags.FLAGS) - known:
+    delattr(flags.FLAGS, name)
 
 
 @pytest.fixture(scope="session")

@@ -14,10 +14,9 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 
 @pytest.fixture
-def report(monkeypatch):
+def report(monkeypatch, own_flags):
   monkeypatch.syspath_prepend(str(ROOT / "scripts"))
   monkeypatch.setattr(sys, "argv", ["report.py"])
-  # Flags are defined once a process; this test defines the script's.
   return runpy.run_path(str(ROOT / "scripts" / "report.py"))
 
 

@@ -11,13 +11,10 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 
 @pytest.fixture(scope="module")
-def private_step():
-  known = set(flags.FLAGS)
+def private_step(own_flags):
   import private_step as module
 
-  yield module
-  for name in set(flags.FLAGS) - known:  # other programs have an --out, too
-    delattr(flags.FLAGS, name)
+  return module
 
 
 def test_private_steps_are_judged_against_plain_ones_and_opacus(private_step):
