@@ -73,19 +73,16 @@ def get_table():
         "method": "LightGCN",
         "config": "configs/recommend/lightgcn.py",
         "options": f"{_DATA},batch_size=65536,epochs=20",
-        "seeds": 1,
       },
       {
         "method": "Mult-VAE",
         "config": "configs/recommend/mult_vae.py",
         "options": f"{_DATA},epochs=10",
-        "seeds": 1,
       },
       {
         "method": "SASRec",
         "config": "configs/recommend/sasrec.py",
         "options": f"{_DATA},model.length=20,learning_rate=0.003,epochs=5",
-        "seeds": 1,
       },
     ],
   }
