@@ -139,11 +139,13 @@ def test_no_item_that_settings_are_chosen_by_is_ever_tested(planted_data):
   draws = [
     cold.hold_out(planted_data, "train", 0.1, 0.2, seed) for seed in range(30)
   ]
-  validation = draws[0].kind == cold.VALIDATION
-  for found in draws:
-    assert ((found.kind == cold.VALIDATION) == validation).all()
+  chosen_by = np.array([found.kind == cold.VALIDATION for found in draws])
   tested = np.array([found.kind == cold.TEST for found in draws])
-  assert (tested.sum(axis=0) > 0).sum() == 64 - 6  # all others are, at times
+  sets = chosen_by[: cold.DRAWS].sum(axis=0)
+  assert sets.max() == 1 and sets.sum() == cold.DRAWS * 6
+  assert (chosen_by == np.tile(chosen_by[: cold.DRAWS], (6, 1))).all()
+  assert not (tested & sets.astype(bool)).any()
+  assert (tested.sum(axis=0) > 0).sum() == 64 - 30  # all others are, at times
   assert draws[0].data.fingerprint == draws[1].data.fingerprint
   assert draws[0].data.fingerprint.startswith("cold-")
   other = cold.hold_out(planted_data, "train", 0.1, 0.3, 0)
@@ -166,6 +168,8 @@ def test_lists_are_over_places(planted_data):
 
 
 def test_shares_that_leave_nothing_are_refused(planted_data):
+  with pytest.raises(ValueError, match="more than there are"):
+    cold.hold_out(planted_data, "train", 0.15, 0.3, 0)
   with pytest.raises(ValueError, match="validation has no interactions"):
     cold.hold_out(planted_data, "train", 0.001, 0.2, 0)
   partial = dataclasses.replace(planted_data, partial=True)

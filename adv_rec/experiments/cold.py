@@ -95,11 +95,6 @@ def prepare(config: Config, workdir: pathlib.Path) -> Setting:
   """
   options.at_least(1, config, "content.at_least")
   options.above_zero(config, "cold.validation_share", "cold.test_share")
-  if config.cold.validation_share + config.cold.test_share >= 1:
-    raise ValueError(
-      "config options cold.validation_share and cold.test_share: together they"
-      " must be below 1, or no item is warm"
-    )
   data = interactions.open_dataset(config, workdir)
   columns = _content(config, workdir, data)
   cold = protocol.hold_out(

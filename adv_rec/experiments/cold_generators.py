@@ -59,6 +59,9 @@ def generator_config(arg: str = "") -> Config:
   """The default config of the generator with a ranking loss."""
   config = shared_config(arg)
   config.experiment = "adv_rec.experiments.cold_generators.generator"
+  # Less makes better lists of one draw of cold items, and worse of the next.
+  config.model.feature_dropout = 0.6
+  config.model.dropout = 0.5
   config.update(
     {
       "learning_rate": 0.003,  # falls to 0 along a cosine
@@ -82,7 +85,7 @@ def generator_config(arg: str = "") -> Config:
       "ridge": {
         "scale": 5.0,  # of its scores, at first; 0: without
         "l2": 30.0,
-        "share": 0.75,  # of what the generator adds
+        "share": 0.25,  # of what the generator adds
       },
     }
   )
