@@ -78,6 +78,32 @@ def snapped(table: pa.Table, schema: Schema, bins: int) -> pa.Table:
   return made
 
 
+def made_up(schema: Schema, rows: int, seed: int, alike: bool) -> pa.Table:
+  """Rows that are nobody's, valid in a schema.
+
+  Args:
+    schema: with bounds.
+    rows: how many.
+    seed: of the draw.
+    alike: whether all rows are one row, without missing values; otherwise each
+      value is as likely as any other, and a tenth are missing where some may.
+  """
+  rng = np.random.default_rng([seed])
+  columns = {}
+  for column in schema:
+    absent = (rng.random(rows) < 0.1) & column.nulls & (not alike)
+    if column.kind == "category":
+      cells = rng.integers(0, 1 if alike else len(column.categories), rows)
+      values = np.array(column.categories, dtype=object)[cells]
+    else:
+      ends = grid(column, 2)
+      values = np.full(rows, ends[0]) if alike else rng.uniform(*ends, rows)
+      values = np.rint(values) if column.kind == "integer" else values
+    kind = pa.type_for_alias(column.type)
+    columns[column.name] = pa.array(values, mask=absent).cast(kind)
+  return pa.table(columns)
+
+
 def _words(text: str) -> tuple[str, ...]:
   return tuple(sorted(f" {word}" for word in text.split()))
 

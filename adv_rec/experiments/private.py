@@ -35,11 +35,11 @@ from adv_rec.games.private import private_table_gan
 from adv_rec.losses import gan as losses
 from adv_rec.models.gan import Generator
 from adv_rec.models.tabular import Layout
-from adv_rec.privacy import accounting, counts, ghost, secret
+from adv_rec.privacy import accounting, counts, ghost, probes, secret
 from adv_rec.privacy.accounting import Gaussian
 from adv_rec.privacy.gradients import PrivateLoss, private
-from adv_rec.privacy.ledger import Budget, Ledger
-from adv_rec.types import Game, Player, State, plain
+from adv_rec.privacy.ledger import EARLIER, Budget, Ledger
+from adv_rec.types import Batch, Game, Player, State, plain
 
 
 def private_config() -> Config:
@@ -58,6 +58,8 @@ def private_config() -> Config:
     "accountant": "pld",
     "clip": 1.0,  # of the discriminator's gradient of a row
     "counts": 30.0,  # noise multiplier of the counts
+    # Ledgers of earlier runs on the same rows, which this budget pays too.
+    "earlier": (),
   }
   config.batch_size = 512  # rows that a sample is expected to have
   return config
@@ -66,11 +68,7 @@ def private_config() -> Config:
 def table(config: Config, workdir: pathlib.Path) -> Experiment:
   """A private conditional GAN of a table's rows; see the top of this file."""
   _check(config)
-  schema = (
-    tabular.load(pathlib.Path(config.data.schema))
-    if (config.data.schema)
-    else declared.ADULT
-  )
+  schema = declared_schema(config)
   declares = config.copy_and_resolve_references()
   with declares.unlocked():
     declares.data.columns = tuple(column.name for column in schema)
@@ -165,7 +163,26 @@ def table(config: Config, workdir: pathlib.Path) -> Experiment:
     },
     watch="train/generator/guide",
     sample=draw,
+    probes={
+      "counts": probes.counted(
+        lambda codes, whose: counts.noisy(
+          codes, layout.sizes, config.privacy.counts, whose
+        ),
+        layout.sizes,
+        config.privacy.counts,
+      ),
+      "training": probes.stepped(
+        game, "discriminator", _made_up(layout, batches.padded)
+      ),
+    },
   )
+
+
+def declared_schema(config: Config) -> tabular.Schema:
+  """What a private run knows of its table before it spends anything."""
+  if config.data.schema:
+    return tabular.load(pathlib.Path(config.data.schema))
+  return declared.ADULT
 
 
 def _ledger(config: Config, folder: pathlib.Path) -> Ledger:
@@ -188,6 +205,7 @@ def _spend(
     The sampler, the noise multiplier of training, and the noisy counts.
   """
   ledger = _ledger(config, folder)
+  ledger.carry(config.privacy.earlier)
   written = {line["name"]: line["gaussian"] for line in ledger.spends()}
   path, counted = folder / "secret", folder / "counts.npy"
   ended = "training" in written and counted.exists() and not path.exists()
@@ -196,6 +214,11 @@ def _spend(
     rows._asdict(), config.batch_size, own, updates=config.updates
   )
   before = Gaussian(config.privacy.counts)
+  earlier = [
+    Gaussian(**what)
+    for name, what in written.items()
+    if name.startswith(EARLIER)
+  ]
 
   def both(noise: float) -> list[Gaussian]:
     return [before, accounting.steps(sampler, noise, steps)]
@@ -204,7 +227,9 @@ def _spend(
     noise = float(written["training"]["noise_multiplier"])
   else:
     p = config.privacy
-    noise = accounting.calibrate(p.epsilon, p.delta, both, p.accountant)
+    noise = accounting.calibrate(
+      p.epsilon, p.delta, lambda z: [*earlier, *both(z)], p.accountant
+    )
   if ended:
     return sampler, noise, np.load(counted)
   whose = secret.digest(own)
@@ -217,16 +242,21 @@ def _spend(
 
 def _check_rows(player: Player, layout: Layout) -> None:
   """Refuses a discriminator that mixes rows, before anything is spent."""
-  rng = np.random.default_rng(0)
-  codes = [rng.integers(0, size, 4) for size in layout.sizes]
-  made_up = {
-    "codes": jnp.asarray(np.stack(codes, axis=1), jnp.int32),
-    "numbers": jnp.zeros((4, layout.numbers)),
-  }
+  made_up = _made_up(layout, 4)
   key, loss = jax.random.key(0), player.loss
   assert isinstance(loss, PrivateLoss)
   own = jax.jit(player.init)(key)
   ghost.check_rows(loss.examples, own, {}, made_up, key, loss.data)
+
+
+def _made_up(layout: Layout, rows: int) -> Batch:
+  """Rows that are nobody's."""
+  rng = np.random.default_rng(0)
+  codes = [rng.integers(0, size, rows) for size in layout.sizes]
+  return {
+    "codes": jnp.asarray(np.stack(codes, axis=1), jnp.int32),
+    "numbers": jnp.zeros((rows, layout.numbers)),
+  }
 
 
 def _check(config: Config) -> None:
