@@ -97,10 +97,7 @@ def card(
       for name, spend in [*claim.earlier.items(), *claim.spends.items()]
     ],
     "free": _free(schema, dropped, bool(claim.earlier)),
-    "probes": {
-      name: {**found, "noise": claim.spends[name].noise_multiplier}
-      for name, found in probes.items()
-    },
+    "probes": dict(probes),
     "probed_epsilon": _probed(claim, probes),
     "outside": outside,
     "limits": [
@@ -115,18 +112,12 @@ def _spend(name: str, spend: Gaussian, claim: Claim) -> dict[str, Any]:
   return {"name": name, "gaussian": spend._asdict(), "alone": alone}
 
 
-def _probed(claim: Claim, probes: Mapping[str, Any]) -> float | None:
-  """The least epsilon that the probes leave, if each step is as probed.
-
-  None where the probe of a spend leaves any noise.
-  """
+def _probed(claim: Claim, probes: Mapping[str, Any]) -> float:
+  """The least epsilon that the probes leave, if each step is as probed."""
   left = []
   for name, spend in claim.spends.items():
-    at_most = probes[name]["at_most"]
-    if at_most is None:
-      return None
     # The rehearsal has noise of its own: what counts is the ratio.
-    by = max(1.0, at_most / probes[name]["claimed"])
+    by = max(1.0, probes[name]["at_most"] / probes[name]["claimed"])
     left.append(spend._replace(noise_multiplier=by * spend.noise_multiplier))
   spends = [*claim.earlier.values(), *left]
   return accounting.epsilon(spends, claim.budget.delta, claim.budget.accountant)

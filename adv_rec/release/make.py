@@ -88,7 +88,7 @@ def release(
       made then.
   """
   _check_places(out, workdir)
-  schema, num = _check_table(config, options.drop)
+  schema, num, dropped = _check_table(config, options.drop)
   with tempfile.TemporaryDirectory() as scratch:
     rehearsed, probed = rehearse(
       config, schema, num, pathlib.Path(scratch), _CONFIDENCE
@@ -138,7 +138,7 @@ def release(
       count,
       learnt,
       int(result["steps"]),
-      options.drop,
+      dropped,
     )
     (workdir / "release" / "card.html").write_text(page.page(make(inside)))
     _say(place, make(inside if options.figures else None))
@@ -172,8 +172,7 @@ def text(folder: pathlib.Path, card: dict[str, Any]) -> str:
       f"  {spend['name']:12} noise {g['noise_multiplier']:.4g},"
       f" {g['count']:,} x {g['sampler']}"
     )
-  if least is not None:
-    lines.append(f"epsilon is at least {least:.3g} by probes of the noise")
+  lines.append(f"epsilon is at least {least:.3g} by probes of the noise")
   if outside is not None:
     bound = outside["epsilon"]
     lines.append(
@@ -222,8 +221,10 @@ def _check_places(out: pathlib.Path, workdir: pathlib.Path) -> None:
     )
 
 
-def _check_table(config: Config, drop: Sequence[str]) -> tuple[Schema, int]:
-  """The declared schema and the number of rows, if they go together."""
+def _check_table(
+  config: Config, drop: Sequence[str]
+) -> tuple[Schema, int, tuple[str, ...]]:
+  """The declared schema, the number of rows, and columns that are left out."""
   if "privacy" not in config:
     raise ValueError(
       f"config {config.name!r} is of no private experiment: it has no option"
@@ -234,9 +235,11 @@ def _check_table(config: Config, drop: Sequence[str]) -> tuple[Schema, int]:
   table = (
     tabular.read(config.data.path) if config.data.path else tabular.adult()
   )
-  names = {column.name for column in schema}
-  for name in table.column_names:
-    if name not in names and name not in drop:
+  drop = (*drop, *config.get("release", {}).get("drop", ()))
+  known = {column.name for column in schema}
+  undeclared = tuple(n for n in table.column_names if n not in known)
+  for name in undeclared:
+    if name not in drop:
       raise ValueError(
         f"column {name!r} of the table is undeclared; declare it in the schema,"
         f" or leave it out by --drop={name}"
@@ -249,7 +252,7 @@ def _check_table(config: Config, drop: Sequence[str]) -> tuple[Schema, int]:
         " out of the schema"
       )
   declared.snapped(table, schema, config.data.bins)
-  return schema, table.num_rows
+  return schema, table.num_rows, undeclared
 
 
 def _check_run(

@@ -97,23 +97,16 @@ def _ledger(card: Mapping[str, Any]) -> str:
 def _probes(card: Mapping[str, Any]) -> str:
   rows = []
   for name, found in card["probes"].items():
-    most = found["at_most"]
-    shown = "any" if most is None else f"{most:.4g}"
-    claimed = f"{found['claimed']:.4g}"
-    rows.append([name, claimed, shown, f"{found['trials']:,}"])
-  least = card["probed_epsilon"]
+    noise = [f"{found[k]:.4g}" for k in ("claimed", "at_most")]
+    rows.append([name, *noise, f"{found['trials']:,}"])
   words = (
     "Before anything was spent, each mechanism was played with made-up rows,"
     " with one row more and without it. The noise that was found bounds the"
     " multiplier from above; below what is claimed, nothing would have been"
-    " released."
+    " released. With as much noise as the probes leave, the ledger's epsilon"
+    f" would be {card['probed_epsilon']:.3g}: a lower bound, if the noise is"
+    " Gaussian and steps compose as in the ledger."
   )
-  if least is not None:
-    words += (
-      f" With as much noise as the probes leave, the ledger's epsilon would be"
-      f" {least:.3g}: a lower bound, if the noise is Gaussian and steps compose"
-      " as in the ledger."
-    )
   heads = ["spend", "claimed in the rehearsal", "at most", "trials"]
   return f"<p>{escape(words)}</p>" + _table(heads, rows)
 

@@ -25,4 +25,5 @@ def get_config(arg: str = ""):
   """Options: privacy.epsilon=1.0, data.path=FILE, or any other of the config."""
   config = options.load(_PRIVATE)
   config.title = "Adult"
+  config.release = {"drop": ("fnlwgt",)}  # a weight of the census, undeclared
   return options.override(config, options.parse(arg))
