@@ -59,7 +59,7 @@ def drawn(state, train):
 
 
 def table(config, workdir):
-  schema, train, holdout = read(config, workdir)
+  schema, train, _ = read(config, workdir)
   transform = declared.transform(schema, config.data.bins)
   rows = transform.encode(train, np.random.default_rng(0))
   layout = Layout(transform.sizes, transform.numbers)

@@ -2,8 +2,8 @@
 
 The experiment is built three times on tables made up from the declared schema,
 in scratch workdirs with ledgers and secrets of their own: twice on the same
-rows, and once on rows of half of what is declared. So nothing is spent, and what is
-wrong shows before anything is:
+rows, and once on rows of half of what is declared. So nothing is spent, and
+what is wrong shows before anything is:
 
   preprocessing  the games have one shape, samples are on the declared grid,
                  and what differs between the tables differs between the

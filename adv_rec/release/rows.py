@@ -59,6 +59,11 @@ def checker(schema: Schema, bins: int) -> Callable[[pa.Table], None]:
   """Raises ValueError where a table is not as declared, or off its grid."""
 
   def check(made: pa.Table) -> None:
+    names = [column.name for column in schema]
+    if made.column_names != names:
+      raise ValueError(
+        f"the rows have the columns {made.column_names}, the schema {names}"
+      )
     snapped = declared.snapped(made, schema, bins)
     for name in made.column_names:
       if not snapped[name].combine_chunks().equals(made[name].combine_chunks()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pathlib
+import re
 from typing import Any
 
 from adv_rec.data.tabular import Column, Schema
@@ -15,6 +16,7 @@ from adv_rec.report import card as page
 
 VERSION = 1
 NAME = "verify.json"
+_PART = re.compile(r"data/[^/]+\.(parquet|csv)|card\.(json|html)")
 _DIGITS = 1e-6  # of epsilon, relative: other versions round in other ways
 
 
@@ -103,6 +105,12 @@ def digest(path: pathlib.Path) -> str:
 
 def _check_files(folder: pathlib.Path, listed: dict[str, str]) -> None:
   found = files(folder)
+  for name in found:
+    if not _PART.fullmatch(name):
+      raise ValueError(
+        f"{folder / name} is no part of a release: that is data/*.parquet and"
+        " .csv, card.json, card.html and verify.json"
+      )
   for name in sorted({*listed, *found}):
     if name not in found:
       raise ValueError(f"{folder / name} is missing")
