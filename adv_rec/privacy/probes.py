@@ -75,6 +75,32 @@ def noise_bound(
   return float(spread * math.sqrt(freedom / chi) / least)
 
 
+def projected(release: Callable[[bool, int], np.ndarray]) -> Probe:
+  """The probe of whatever a mechanism releases.
+
+  The score is the length along the canary's way, which is what the first trial
+  has more with it than without, so that both must have the same noise.
+
+  Args:
+    release: (whether the canary is in, number of the trial) -> an array.
+  """
+
+  def probe(trials: int) -> tuple[np.ndarray, np.ndarray]:
+    found, way = np.zeros((2, trials)), np.zeros(0)
+    for t in range(trials):
+      both = [
+        np.asarray(release(present, t), np.float64).ravel()
+        for present in (True, False)
+      ]
+      if t == 0:
+        way = both[0] - both[1]
+        way = way / max(float(np.linalg.norm(way)), 1e-30)
+      found[:, t] = [np.vdot(x, way) for x in both]
+    return found[0], found[1]
+
+  return probe
+
+
 def counted(
   noisy: Callable[[np.ndarray, bytes], np.ndarray],
   sizes: tuple[int, ...],
@@ -83,24 +109,19 @@ def counted(
   """The probe of noisy counts: of `counts.noisy` or one of its kind.
 
   Args:
-    noisy: (codes [N, K], secret) -> counts [C] of the cells of all blocks.
+    noisy: (codes [N, K], secret) -> counts.
     sizes: cells of each block.
     noise_multiplier: as claimed.
   """
-  cells = np.cumsum([0, *sizes[:-1]])  # the first of each block
-  # So many rows that noise takes no count below 0, where counts are cut.
+  # So many rows, all alike, that noise takes no count of theirs below 0, where
+  # counts are cut.
   num = 100 + math.ceil(10 * noise_multiplier * math.sqrt(len(sizes)))
   rows = np.zeros((num, len(sizes)), np.int64)
-
-  def probe(trials: int) -> tuple[np.ndarray, np.ndarray]:
-    found = np.zeros((2, trials))
-    for t in range(trials):
-      secret = b"probe" + t.to_bytes(8, "big")
-      for i, codes in enumerate((rows, rows[1:])):
-        found[i, t] = noisy(codes, secret)[cells].sum()
-    return found[0], found[1]
-
-  return probe
+  return projected(
+    lambda present, trial: noisy(
+      rows[0 if present else 1 :], b"probe" + trial.to_bytes(8, "big")
+    )
+  )
 
 
 def stepped(game: Game, name: str, batch: Batch) -> Probe:
@@ -154,17 +175,9 @@ def stepped(game: Game, name: str, batch: Batch) -> Probe:
     _, everyone, row = best
     rng = np.random.default_rng(0)
     words = rng.integers(0, 2**32, (trials, 2), dtype=np.uint32)
-    masks = (np.arange(num) == row, np.zeros(num, bool))
-    found, way = np.zeros((2, trials)), 0.0
-    for t, chosen in enumerate(words):
-      both = [
-        np.asarray(released(everyone, mask, chosen), np.float64)
-        for mask in masks
-      ]
-      if t == 0:
-        way = both[0] - both[1]
-        way = way / max(float(np.linalg.norm(way)), 1e-30)
-      found[:, t] = [np.vdot(x, way) for x in both]
-    return found[0], found[1]
+    there = np.arange(num) == row
+    return projected(
+      lambda present, t: released(everyone, there & present, words[t])
+    )(trials)
 
   return probe

@@ -19,13 +19,18 @@ from adv_rec.release.claims import Claim
 
 VERSION = 1
 
+_COVERED = {
+  True: "The guarantee covers all of this folder.",
+  False: "The guarantee covers the rows, and all of this card but the figures"
+  " that are marked as outside of it.",
+}
 _LIMITS = (
   "Synthetic rows are drawn from a model. They are good for what the figures"
-  " below say, where there are any, and not more: what is rare in the data may"
-  " be missing, and what the model smooths over is gone.",
+  " say, where there are any, and not more: what is rare in the data may be"
+  " missing, and what the model smooths over is gone.",
   "The number of rows that were learnt from, the declared schema and the"
   " options of the run count as public.",
-  "The guarantee holds for whoever has this folder. It bounds what can be"
+  "{covered} It bounds what can be"
   " learnt of one {unit} beyond what is learnt without it; what is true of the"
   " whole population, it does not hide.",
   "Each {unit} has the budget to itself. Whoever is in several pays for each:"
@@ -101,7 +106,12 @@ def card(
     "probed_epsilon": _probed(claim, probes),
     "outside": outside,
     "limits": [
-      limit.format(unit=b.unit, k=10, times=10 * claim.epsilon)
+      limit.format(
+        unit=b.unit,
+        k=10,
+        times=10 * claim.epsilon,
+        covered=_COVERED[outside is None],
+      )
       for limit in _LIMITS
     ],
   }

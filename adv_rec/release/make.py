@@ -22,6 +22,8 @@ import tempfile
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from adv_rec.data import atomic, declared, tabular
@@ -37,7 +39,7 @@ from adv_rec.report import card as page
 _logger = logging.getLogger(__name__)
 
 _CONFIDENCE = 0.999  # of the probes together: an error stops a right release
-_AUDITED = 50_000  # rows of the release that are attacked and measured
+_AUDITED = 50_000  # rows of a table that are attacked and measured, at most
 _EXCLUDED = (
   "the secret that samples and noise were drawn from, destroyed with the run's"
   " end",
@@ -99,15 +101,7 @@ def release(
   found, state = experiment.restore(workdir)
   assert found.sample is not None  # rehearsed
   draw = functools.partial(found.sample, state)
-  real = tuple(
-    declared.snapped(
-      pq.ParquetFile(workdir / "data" / f"{part}.parquet").read(),
-      schema,
-      config.data.bins,
-    )
-    for part in ("train", "holdout")
-  )
-  learnt = real[0].num_rows
+  learnt = int(result["dataset"]["counts"]["train"])
   count = options.rows or learnt
   name = pathlib.Path(config.data.path).name.partition(".")[0] or config.name
 
@@ -120,7 +114,8 @@ def release(
     _logger.info("attacks and utility")
     inside = measured.outside(
       rows.table(paths[0], schema, _AUDITED),
-      (real[0], real[1]),
+      _real(config, schema, workdir, "train"),
+      _real(config, schema, workdir, "holdout"),
       workdir / "release",
       config.target,
       (claim.epsilon, claim.budget.delta),
@@ -185,6 +180,16 @@ def text(folder: pathlib.Path, card: dict[str, Any]) -> str:
     lines.append("figures from real rows travel with it (--nofigures: not)")
   lines.append(f"fingerprint {fingerprint(folder)}")
   return "\n".join(lines)
+
+
+def _real(
+  config: Config, schema: Schema, workdir: pathlib.Path, part: str
+) -> pa.Table:
+  """Rows of the owner on the declared grid, some of them if there are many."""
+  whole = pq.ParquetFile(workdir / "data" / f"{part}.parquet").read()
+  order = np.random.default_rng([config.seed]).permutation(whole.num_rows)
+  some = whole.take(np.sort(order[:_AUDITED]))
+  return declared.snapped(some, schema, config.data.bins)
 
 
 def _say(place: pathlib.Path, card: dict[str, Any]) -> None:

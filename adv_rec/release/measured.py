@@ -23,7 +23,8 @@ _NOTE = (
 
 def outside(
   released: pa.Table,
-  real: tuple[pa.Table, pa.Table],
+  learnt: pa.Table,
+  held: pa.Table,
   folder: pathlib.Path,
   target: str,
   claimed: tuple[float, float],
@@ -35,7 +36,8 @@ def outside(
 
   Args:
     released: rows of the release.
-    real: rows that were learnt from, and rows that were kept back.
+    learnt: rows that were learnt from.
+    held: rows that were kept back.
     folder: of the owner, for the tables and audit.json.
     target: a column to predict; "": none.
     claimed: epsilon and delta.
@@ -46,7 +48,6 @@ def outside(
   Raises:
     ValueError: the attacks contradict the claim.
   """
-  learnt, held = real
   folder.mkdir(parents=True, exist_ok=True)
   tables = {"synthetic": released, "source": learnt, "control": held}
   paths = {name: folder / f"{name}.parquet" for name in tables}

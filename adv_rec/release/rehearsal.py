@@ -113,7 +113,8 @@ def _check_preprocessing(
   told = "an unaccounted look at the rows: declare what it learns, or buy it"
   for what in shown[0]:
     one, again, narrow = (each[what] for each in shown)
-    if jax.tree.map(_size, one) != jax.tree.map(_size, narrow):
+    sizes = [jax.tree.map(_size, each) for each in (one, again, narrow)]
+    if sizes[0] == sizes[1] != sizes[2]:
       raise ValueError(
         f"preprocessing learns from the rows, {told}: {what} of two tables of"
         " one schema differ in size"
@@ -139,7 +140,7 @@ def _size(x: Any) -> str:
 def _same(one: Any, other: Any) -> bool:
   if isinstance(one, pa.Table):
     return one.equals(other)
-  return all(
+  return jax.tree.structure(one) == jax.tree.structure(other) and all(
     np.array_equal(x, y)
     for x, y in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
   )

@@ -131,8 +131,8 @@ def _outside(outside: Mapping[str, Any] | None) -> str:
   )
   bound = outside["epsilon"]
   words = (
-    f"By membership the release contradicts no epsilon above"
-    f" {bound['lower']:.3f} ({bound['confidence']:.4g} confidence), by attacks"
+    f"By membership epsilon is at least {bound['lower']:.3f}"
+    f" ({bound['confidence']:.4g} confidence), by attacks"
     f" on {outside['audited']:,} of its rows. That is no proof: it is what"
     " these attacks found."
   )
