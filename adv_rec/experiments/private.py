@@ -22,12 +22,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from adv_rec.data import declared, tabular
 from adv_rec.data.batching import Part, share
 from adv_rec.data.conditions import Conditions
 from adv_rec.data.encoding import Encoded
 from adv_rec.data.poisson import Poisson
-from adv_rec.experiments import gan, options
+from adv_rec.experiments import gan, options, released
 from adv_rec.experiments import tabular as tables
 from adv_rec.experiments.experiment import Experiment
 from adv_rec.experiments.options import Config
@@ -38,7 +37,6 @@ from adv_rec.models.tabular import Layout
 from adv_rec.privacy import accounting, counts, ghost, secret
 from adv_rec.privacy.accounting import Gaussian
 from adv_rec.privacy.gradients import PrivateLoss, private
-from adv_rec.privacy.ledger import Budget, Ledger
 from adv_rec.types import Game, Player, State, plain
 
 
@@ -46,12 +44,7 @@ def private_config() -> Config:
   """Options of private generators of tables."""
   config = tables.table_config()
   config.experiment = "adv_rec.experiments.private.table"
-  for name in ("columns", "max_categories", "rare"):
-    del config.data[name]
-  # What the table holds, written as data.tabular.save does and without a look
-  # at its values; "": that of Adult.
-  config.data.schema = ""
-  config.data.bins = 32  # values of a number
+  released.declare(config)
   config.privacy = {
     "epsilon": 3.0,
     "delta": 1e-5,
@@ -66,24 +59,11 @@ def private_config() -> Config:
 def table(config: Config, workdir: pathlib.Path) -> Experiment:
   """A private conditional GAN of a table's rows; see the top of this file."""
   _check(config)
-  schema = (
-    tabular.load(pathlib.Path(config.data.schema))
-    if (config.data.schema)
-    else declared.ADULT
-  )
-  declares = config.copy_and_resolve_references()
-  with declares.unlocked():
-    declares.data.columns = tuple(column.name for column in schema)
-  train, holdout, _ = tables._data(declares, workdir)
-  train, holdout = (
-    declared.snapped(part, schema, config.data.bins)
-    for part in (train, holdout)
-  )
-  transform = declared.transform(schema, config.data.bins)
-  rows = transform.encode(train, np.random.default_rng(0))
+  table = released.read(config, workdir)
+  rows, transform = table.rows, table.transform
   layout = Layout(transform.sizes, transform.numbers)
   schedule = tables._schedule(
-    config.epochs * train.num_rows / (config.batch_size * config.updates)
+    config.epochs * len(rows.codes) / (config.batch_size * config.updates)
   )
   generator = Generator(
     layout.width,
@@ -133,18 +113,9 @@ def table(config: Config, workdir: pathlib.Path) -> Experiment:
     return {**batches(start, stop, part), "condition": np.stack(given)}
 
   def finish(state: State) -> dict[str, Any]:
-    num = config.evaluation.samples or train.num_rows
-    fake = draw(state, num, config.seed)
-    tables.write(workdir / "synthetic.parquet", fake)
-    found = tables._measured(config, train, holdout, fake)
-    ledger = _ledger(config, folder)
-    found["privacy"] = {
-      **ledger.budget._asdict(),
-      "spent": ledger.epsilon(),
-      "spends": ledger.spends(),
-    }
-    secret.forget(folder / "secret")
-    return found
+    num = config.evaluation.samples or len(rows.codes)
+    made = draw(state, num, config.seed)
+    return released.finish(config, workdir, table, made)
 
   return Experiment(
     game=game,
@@ -152,26 +123,9 @@ def table(config: Config, workdir: pathlib.Path) -> Experiment:
     schedule=schedule,
     evaluate=None,
     finish=finish,
-    dataset={
-      "name": pathlib.Path(config.data.path).name or "adult",
-      "counts": {
-        "train": train.num_rows,
-        config.holdout: holdout.num_rows,
-        "columns": len(schema),
-        "width": layout.width,
-      },
-      "protocol": {"holdout": config.holdout, "test": config.data.test},
-      "fingerprint": tables._fingerprint(train, holdout),
-    },
+    dataset=released.describe(config, table),
     watch="train/generator/guide",
     sample=draw,
-  )
-
-
-def _ledger(config: Config, folder: pathlib.Path) -> Ledger:
-  p = config.privacy
-  return Ledger(
-    folder / "ledger.jsonl", Budget(p.epsilon, p.delta, "row", p.accountant)
   )
 
 
@@ -187,7 +141,7 @@ def _spend(
   Returns:
     The sampler, the noise multiplier of training, and the noisy counts.
   """
-  ledger = _ledger(config, folder)
+  ledger = released.ledger(config, folder)
   written = {line["name"]: line["gaussian"] for line in ledger.spends()}
   path, counted = folder / "secret", folder / "counts.npy"
   ended = "training" in written and counted.exists() and not path.exists()
@@ -232,24 +186,13 @@ def _check_rows(player: Player, layout: Layout) -> None:
 def _check(config: Config) -> None:
   """Refuses bad options before the data is read."""
   gan.check_players(config)
-  options.one_of(("test", "validation"), config, "holdout")
-  options.one_of(accounting.ACCOUNTANTS, config, "privacy.accountant")
+  released.check(config)
   options.at_least(1, config, "epochs")
-  options.at_least(2, config, "data.bins")
-  options.at_least(0, config, "evaluation.samples")
   options.above_zero(
-    config,
-    "model.temperature",
-    "data.test",
-    *(f"privacy.{n}" for n in ("epsilon", "delta", "clip", "counts")),
+    config, "model.temperature", "privacy.clip", "privacy.counts"
   )
   if config.pack != 1:
     raise ValueError(
       f"config option pack={config.pack}: must be 1, since the rows of a pack"
       " would be judged as one, and each could do what all of them may"
-    )
-  if config.data.test >= 1 or config.privacy.delta >= 1:
-    raise ValueError(
-      f"config options data.test={config.data.test}, privacy.delta="
-      f"{config.privacy.delta}: must be below 1"
     )

@@ -1,0 +1,168 @@
+"""A table's rows from noisy marginals: config -> experiment.
+
+The mechanism is that of `privacy.marginals`: no network, no step. What is
+spent is written as three lines of the ledger before anything is measured:
+"columns", "scores", "edges". workdir/privacy holds
+
+  ledger.jsonl    every spend
+  marginals.npz   tables fitted to what was bought: what rows are drawn from
+  secret          until the run has ended, see `privacy.secret`
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import pyarrow as pa
+
+from adv_rec.data.encoding import Encoded
+from adv_rec.experiments import options, released
+from adv_rec.experiments.experiment import Experiment
+from adv_rec.experiments.options import Config
+from adv_rec.games.recommend import closed_form
+from adv_rec.privacy import accounting, estimation, marginals, secret
+from adv_rec.privacy.accounting import Gaussian
+from adv_rec.privacy.marginals import Model, Noise
+from adv_rec.training.loop import Schedule
+from adv_rec.types import State
+
+
+def marginals_config() -> Config:
+  """Options of noisy marginals."""
+  config = ml_collections.ConfigDict(
+    {
+      "name": "",
+      "title": "",
+      "experiment": "adv_rec.experiments.marginals.table",
+      "seed": 0,  # of the rows that are drawn; noise comes from a secret
+      # As of `tabular.table_config`.
+      "data": {
+        "path": "",
+        "columns": (),
+        "max_categories": 0,
+        "rare": "",
+        "test": 0.2,
+      },
+      "holdout": "test",
+      # Each column is measured with it as well; "": with none.
+      "target": "",
+      "privacy": {
+        "epsilon": 3.0,
+        "delta": 1e-5,
+        "accountant": "pld",
+        # What columns, scores of pairs and edges have of the budget, in zCDP.
+        "shares": (0.2, 0.1, 0.7),
+        "penalty": 1.0,  # of the noise that an edge must be worth
+      },
+      "evaluation": {"samples": 0},
+    }
+  )
+  released.declare(config)
+  return config
+
+
+def table(config: Config, workdir: pathlib.Path) -> Experiment:
+  """Rows of a tree of noisy marginals; see the top of this file."""
+  _check(config)
+  given = released.read(config, workdir)
+  rows, transform = given.rows, given.transform
+  model = _bought(config, workdir / "privacy", given)
+
+  def draw(state: State, num: int, seed: int) -> pa.Table:
+    if num < 1:
+      raise ValueError(f"rows is {num}: ask for at least 1")
+    fitted = tuple(map(np.asarray, state.params["model"]["tables"]))
+    rng = np.random.default_rng([seed, 2])
+    codes = marginals.draw(model._replace(tables=fitted), num, rng)
+    return transform.decode(Encoded(codes, np.zeros((num, 0))), rng)
+
+  def finish(state: State) -> dict[str, Any]:
+    num = config.evaluation.samples or len(rows.codes)
+    made = draw(state, num, config.seed)
+    return released.finish(config, workdir, given, made)
+
+  return Experiment(
+    game=closed_form(
+      lambda: {"tables": [jnp.asarray(x, jnp.float32) for x in model.tables]}
+    ),
+    batches=None,
+    schedule=Schedule(),
+    evaluate=None,
+    finish=finish,
+    dataset=released.describe(config, given),
+    sample=draw,
+  )
+
+
+def noises(noise_multiplier: float, shares: Sequence[float]) -> Noise:
+  """Three mechanisms that together cost what one of so much noise does.
+
+  Gaussian mechanisms compose by the sum of 1 / noise_multiplier^2, which is in
+  proportion to zCDP (Bun & Steinke 2016, arXiv:1605.02065).
+  """
+  return Noise(*(noise_multiplier / math.sqrt(share) for share in shares))
+
+
+def _bought(
+  config: Config, folder: pathlib.Path, given: released.Table
+) -> Model:
+  """Writes what the run spends and spends it, or finds it done."""
+  sizes = given.transform.sizes
+  names = [p.column.name for p in given.transform.parts if p.cells > 1]
+  if config.target and config.target not in names:
+    raise ValueError(
+      f"config option target={config.target}: its schema declares one category"
+    )
+  target = names.index(config.target) if config.target else None
+  path = folder / "marginals.npz"
+  if not path.exists():
+    p, ledger = config.privacy, released.ledger(config, folder)
+    own = secret.keep(folder / "secret")
+    noise = noises(
+      accounting.calibrate(
+        p.epsilon, p.delta, lambda noise: [Gaussian(noise)], p.accountant
+      ),
+      p.shares,
+    )
+    for name, one in noise._asdict().items():
+      ledger.spend(name, Gaussian(one), secret.digest(own))
+    measured = marginals.measure(
+      given.rows.codes, sizes, target, noise, own, p.penalty
+    )
+    _write(path, estimation.estimate(sizes, measured, len(given.rows.codes)))
+  with np.load(path) as file:
+    found = {tuple(map(int, k.split("-"))): file[k] for k in file.files}
+  return marginals.model(found, len(sizes), target)
+
+
+def _write(path: pathlib.Path, found: dict[tuple[int, ...], Any]) -> None:
+  """Writes arrays by their columns, a file that is whole at any moment."""
+  temporary = path.with_name(path.name + ".tmp")
+  with temporary.open("wb") as file:
+    named: dict[str, Any] = {"-".join(map(str, k)): x for k, x in found.items()}
+    np.savez(file, **named)
+  os.replace(temporary, path)
+
+
+def _check(config: Config) -> None:
+  """Refuses bad options before the data is read."""
+  released.check(config)
+  options.at_least(0, config, "privacy.penalty")
+  shares = config.privacy.shares
+  if len(shares) != 3 or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-9:
+    raise ValueError(
+      f"config option privacy.shares={tuple(shares)}: must be three above 0,"
+      " of columns, scores and edges, with the sum 1"
+    )
+  if not estimation.available():
+    raise ValueError(
+      "marginals are fitted by mbi, which is not here; run pip install"
+      " '.[private]'"
+    )
