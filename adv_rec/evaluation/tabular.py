@@ -78,7 +78,7 @@ def _boosting(x: np.ndarray, marks: list[bool], seed: int) -> Any:
 
 
 def _logistic(x: np.ndarray, marks: list[bool], seed: int) -> Any:
-  """Missing numbers are the mean, missing categories have no cell."""
+  """Missing numbers are the mean; a category not learnt of has no cell."""
   numbers = [i for i, mark in enumerate(marks) if not mark]
   present = [i for i in numbers if not np.isnan(x[:, i]).all()]
   return make_pipeline(

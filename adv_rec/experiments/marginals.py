@@ -5,7 +5,7 @@ spent is written as three lines of the ledger before anything is measured:
 "columns", "scores", "edges". workdir/privacy holds
 
   ledger.jsonl    every spend
-  marginals.npz   tables fitted to what was bought: what rows are drawn from
+  marginals.npz   chances fitted to what was bought: what rows are drawn from
   secret          until the run has ended, see `privacy.secret`
 """
 
@@ -59,7 +59,7 @@ def marginals_config() -> Config:
         "accountant": "pld",
         # What columns, scores of pairs and edges have of the budget, in zCDP.
         "shares": (0.2, 0.1, 0.7),
-        "penalty": 1.0,  # of the noise that an edge must be worth
+        "penalty": 0.5,  # of the noise that an edge must be worth
       },
       "evaluation": {"samples": 0},
     }
@@ -133,22 +133,38 @@ def _bought(
     )
     for name, one in noise._asdict().items():
       ledger.spend(name, Gaussian(one), secret.digest(own))
-    measured = marginals.measure(
+    measured, edges = marginals.measure(
       given.rows.codes, sizes, target, noise, own, p.penalty
     )
-    _write(path, estimation.estimate(sizes, measured, len(given.rows.codes)))
-  with np.load(path) as file:
-    found = {tuple(map(int, k.split("-"))): file[k] for k in file.files}
-  return marginals.model(found, len(sizes), target)
+    order = marginals.families(edges, sizes, target)
+    wanted = [(*parents, k) for k, parents in order]
+    num = len(given.rows.codes)
+    found = estimation.estimate(sizes, measured, num, wanted)
+    _write(path, marginals.model(order, found))
+  return _read(path)
 
 
-def _write(path: pathlib.Path, found: dict[tuple[int, ...], Any]) -> None:
-  """Writes arrays by their columns, a file that is whole at any moment."""
+def _write(path: pathlib.Path, model: Model) -> None:
+  """A table for each column, named by its parents and itself, in order."""
+  named: dict[str, Any] = {
+    "-".join(map(str, (*parents, k))): table
+    for k, parents, table in zip(*model, strict=True)
+  }
   temporary = path.with_name(path.name + ".tmp")
   with temporary.open("wb") as file:
-    named: dict[str, Any] = {"-".join(map(str, k)): x for k, x in found.items()}
     np.savez(file, **named)
   os.replace(temporary, path)
+
+
+def _read(path: pathlib.Path) -> Model:
+  with np.load(path) as file:
+    names = [tuple(map(int, name.split("-"))) for name in file.files]
+    tables = tuple(file[name] for name in file.files)
+  return Model(
+    tuple(name[-1] for name in names),
+    tuple(name[:-1] for name in names),
+    tables,
+  )
 
 
 def _check(config: Config) -> None:

@@ -14,6 +14,7 @@ result.json compares with rows that were kept back.
 
 from __future__ import annotations
 
+import math
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -46,10 +47,12 @@ def private_config() -> Config:
   config.experiment = "adv_rec.experiments.private.table"
   released.declare(config)
   config.privacy = {
+    "enabled": True,  # False: no clip, no noise, no ledger, to compare with
     "epsilon": 3.0,
     "delta": 1e-5,
     "accountant": "pld",
     "clip": 1.0,  # of the discriminator's gradient of a row
+    "balanced": True,  # and as much of that of all fakes
     "counts": 30.0,  # noise multiplier of the counts
   }
   config.batch_size = 512  # rows that a sample is expected to have
@@ -91,15 +94,23 @@ def table(config: Config, workdir: pathlib.Path) -> Experiment:
   _check_rows(play(plain)["discriminator"], layout)
   folder = workdir / "privacy"
   batches, noise, cells = _spend(config, folder, rows, layout, schedule.steps)
+  # Without privacy: the same game, with a sample of each size and no noise.
+  clip = config.privacy.clip if config.privacy.enabled else math.inf
   game = play(
-    private(config.privacy.clip, noise, config.batch_size, batches.padded)
+    private(
+      clip,
+      noise,
+      config.batch_size,
+      batches.padded,
+      free_clip=clip if config.privacy.balanced else math.inf,
+    )
   )
   asked = Conditions(rows, layout.sizes, cells)
   draw = tables.sampler(transform, asked, generator, layout)
 
   def both(start: int, stop: int, part: Part = (0, 1)) -> dict[str, np.ndarray]:
     """The samples, and cells for generated rows, a function of (seed, step)."""
-    if not (folder / "secret").exists():
+    if config.privacy.enabled and not (folder / "secret").exists():
       raise ValueError(
         f"{folder / 'secret'} is gone: this run has ended, and cannot go on"
         " without spending twice; begin a new one"
@@ -115,7 +126,8 @@ def table(config: Config, workdir: pathlib.Path) -> Experiment:
   def finish(state: State) -> dict[str, Any]:
     num = config.evaluation.samples or len(rows.codes)
     made = draw(state, num, config.seed)
-    return released.finish(config, workdir, table, made)
+    end = released.finish if config.privacy.enabled else released.measure
+    return end(config, workdir, table, made)
 
   return Experiment(
     game=game,
@@ -141,6 +153,12 @@ def _spend(
   Returns:
     The sampler, the noise multiplier of training, and the noisy counts.
   """
+  if not config.privacy.enabled:
+    own = secret.digest(bytes([config.seed % 256])).encode()  # hides nothing
+    sampler = Poisson(
+      rows._asdict(), config.batch_size, own, updates=config.updates
+    )
+    return sampler, 0.0, counts.noisy(rows.codes, layout.sizes, 0.0, own)
   ledger = released.ledger(config, folder)
   written = {line["name"]: line["gaussian"] for line in ledger.spends()}
   path, counted = folder / "secret", folder / "counts.npy"

@@ -107,22 +107,31 @@ def ledger(config: Config, folder: pathlib.Path) -> Ledger:
   )
 
 
+def measure(
+  config: Config, workdir: pathlib.Path, table: Table, made: pa.Table
+) -> dict[str, Any]:
+  """Writes generated rows and measures them: entries of result.json."""
+  tables.write(workdir / "synthetic.parquet", made)
+  return tables._measured(config, table.train, table.holdout, made)
+
+
 def finish(
   config: Config, workdir: pathlib.Path, table: Table, made: pa.Table
 ) -> dict[str, Any]:
-  """Writes the release, measures it, destroys the secret.
+  """`measure`, then says what was spent and destroys the secret.
 
   Returns:
     Entries of result.json, with "privacy": the budget and what was spent.
   """
-  tables.write(workdir / "synthetic.parquet", made)
-  found = tables._measured(config, table.train, table.holdout, made)
+  found = measure(config, workdir, table, made)
   folder = workdir / "privacy"
-  spent = ledger(config, folder)
+  whole = ledger(config, folder)
+  spent = whole.epsilon()
+  found["metrics"][f"{config.holdout}/spent"] = spent
   found["privacy"] = {
-    **spent.budget._asdict(),
-    "spent": spent.epsilon(),
-    "spends": spent.spends(),
+    **whole.budget._asdict(),
+    "spent": spent,
+    "spends": whole.spends(),
   }
   secret.forget(folder / "secret")
   return found

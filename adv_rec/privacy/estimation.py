@@ -33,16 +33,18 @@ def estimate(
   sizes: Sequence[int],
   measured: Sequence[tuple[tuple[int, ...], np.ndarray, float]],
   rows: int,
-) -> dict[tuple[int, ...], np.ndarray]:
-  """Marginals of one distribution that are close to all that was measured.
+  wanted: Sequence[tuple[int, ...]],
+) -> list[np.ndarray]:
+  """Marginals of one distribution that is close to all that was measured.
 
   Args:
     sizes: cells of each column.
     measured: (columns, noisy counts with an axis for each, deviation).
     rows: the sum of each table; public.
+    wanted: columns of the marginals to return, in any order.
 
   Returns:
-    Columns -> counts, for each of the given ones.
+    Counts, an axis for each column.
 
   Raises:
     RuntimeError: the program failed.
@@ -52,6 +54,7 @@ def estimate(
     about = {
       "sizes": list(map(int, sizes)),
       "rows": rows,
+      "wanted": [list(map(int, clique)) for clique in wanted],
       # Exact ones have no deviation; they then count alike.
       "measured": [[list(c), float(d) or 1.0] for c, _, d in measured],
     }
@@ -68,10 +71,7 @@ def estimate(
     if done.returncode:
       raise RuntimeError(f"mbi failed: {done.stderr[-2000:]}")
     with np.load(folder / "found.npz") as found:
-      return {
-        tuple(clique): found[f"arr_{i}"]
-        for i, (clique, _, _) in enumerate(measured)
-      }
+      return [found[f"arr_{i}"] for i in range(len(wanted))]
 
 
 def _main(folder: pathlib.Path) -> None:
@@ -95,8 +95,8 @@ def _main(folder: pathlib.Path) -> None:
   np.savez(
     folder / "found.npz",
     *(
-      np.asarray(fitted.project(m.clique).datavector(flatten=False))
-      for m in measured
+      np.asarray(fitted.project(tuple(clique)).datavector(flatten=False))
+      for clique in about["wanted"]
     ),
   )
 

@@ -1,17 +1,18 @@
-"""Rows from noisy marginals: a tree of columns, bought in three parts.
+"""Rows from noisy marginals: columns, then the pairs that matter.
 
 MST (McKenna, Miklau & Sheldon 2021, arXiv:2108.04978) measures each column,
 then which pairs of columns depend on each other most, then the pairs of a tree
-of these, and fits a graphical model to all that was measured. This is MST but
-for three things:
+of these, and fits a graphical model to all that was measured. This is MST with
+three changes:
 
-- The columns may share a target: each is measured with it, the tree is about
-  what they say of each other beyond it, and the tables of its edges have it as
-  well, as in a tree-augmented naive Bayes classifier (Friedman et al. 1997).
+- The columns may share a target: each is measured with it, edges are about what
+  columns say of each other beyond it, and the tables of edges have it as well,
+  as in a tree-augmented naive Bayes classifier (Friedman et al. 1997).
 - All scores of pairs are bought at once with Gaussian noise, in place of one
   edge after another by the exponential mechanism.
-- An edge must be worth more than the noise of its table, as in AIM (McKenna et
-  al. 2022, arXiv:2201.12677, equation 1); else columns stay apart.
+- As in AIM (McKenna et al. 2022, arXiv:2201.12677, equation 1) an edge must be
+  worth more than the noise of its table, and there may be more edges than a
+  tree has, or fewer, as long as the fitted model stays small.
 
 Each part is one Gaussian mechanism. Rows are codes, encoded by a schema that
 was declared; their number is public. Numpy only: what is fitted is fitted by
@@ -22,7 +23,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,7 @@ import numpy as np
 from adv_rec.privacy import secret
 
 Clique = tuple[int, ...]  # columns, increasing
+MOST = 20_000  # cells of a table of the fitted model
 
 
 class Noise(NamedTuple):
@@ -74,8 +76,9 @@ def measure(
   target: int | None,
   noise: Noise,
   own: bytes,
-  penalty: float = 1.0,
-) -> list[Measurement]:
+  penalty: float = 0.5,
+  most: int = MOST,
+) -> tuple[list[Measurement], list[tuple[int, int]]]:
   """Buys columns, scores and edges.
 
   Args:
@@ -85,9 +88,10 @@ def measure(
     noise: of the three parts; 0 for exact ones.
     own: the secret that the noise is drawn from.
     penalty: weight of the noise that an edge must be worth.
+    most: see `chosen`.
 
   Returns:
-    Columns first, then edges.
+    Columns first, then edges; and which pairs the edges are.
   """
   others = [k for k in range(len(sizes)) if k != target]
   given = () if target is None else (target,)
@@ -102,7 +106,7 @@ def measure(
   )
   pairs = list(itertools.combinations(others, 2))
   if not pairs:
-    return first
+    return first, []
   exact = dependence(codes, sizes, target, first, pairs)
   # A row is in one cell of each pair's table, so that leaving it out moves
   # each score by 1 at most: all of them by sqrt(pairs) in L2 norm.
@@ -110,13 +114,10 @@ def measure(
   scores = exact + noise.scores * math.sqrt(len(pairs)) * rng.normal(
     size=len(pairs)
   )
-  # With as many edges as a tree has; with fewer, the noise will be less.
-  most = math.sqrt(len(others) - 1) * noise.edges
-  cells = np.array([math.prod(sizes[k] for k in clique(*p)) for p in pairs])
-  scores -= penalty * math.sqrt(2 / math.pi) * most * cells
-  edges = [clique(*pair) for pair in forest(pairs, scores)]
+  edges = chosen(pairs, scores, sizes, target, penalty * noise.edges, most)
+  cliques = [clique(*pair) for pair in edges]
   rng = secret.generator(own, b"edges")
-  return first + tables(codes, sizes, edges, noise.edges, rng)
+  return first + tables(codes, sizes, cliques, noise.edges, rng), edges
 
 
 def tables(
@@ -171,54 +172,78 @@ def dependence(
   return np.array(found)
 
 
-def forest(
-  pairs: Sequence[tuple[int, int]], scores: np.ndarray
+def chosen(
+  pairs: Sequence[tuple[int, int]],
+  scores: np.ndarray,
+  sizes: Sequence[int],
+  target: int | None,
+  noise_multiplier: float,
+  most: int,
 ) -> list[tuple[int, int]]:
-  """The edges of a maximum spanning forest, of scores above 0 (Kruskal)."""
-  group = {k: k for pair in pairs for k in pair}
+  """The edges to measure, greedily by their worth.
+
+  Args:
+    pairs: of columns.
+    scores: of pairs, noisy.
+    sizes: cells of each column.
+    target: as of `measure`.
+    noise_multiplier: of the edges' tables. An edge is worth its score less the
+      expected L1 norm of its table's noise.
+    most: cells of a table that the fitted model may need; an edge that would
+      need more is left out.
+  """
+  beside = 1 if target is None else sizes[target]
+  cells = np.array([sizes[a] * sizes[b] * beside for a, b in pairs])
+  noise = math.sqrt(2 / math.pi) * noise_multiplier * cells
   edges = []
-  for i in np.argsort(-scores, kind="stable"):
-    one, two = (group[k] for k in pairs[i])
-    if scores[i] > 0 and one != two:
+  # As many as a tree has, to begin with; more edges make each more noisy.
+  for i in np.argsort(noise * math.sqrt(len(sizes)) - scores, kind="stable"):
+    if scores[i] <= noise[i] * math.sqrt(len(edges) + 1):
+      continue
+    if _largest(families([*edges, pairs[i]], sizes, target), sizes) <= most:
       edges.append(pairs[i])
-      group = {k: one if g == two else g for k, g in group.items()}
   return edges
 
 
+def families(
+  edges: Sequence[tuple[int, int]], sizes: Sequence[int], target: int | None
+) -> list[tuple[int, Clique]]:
+  """Columns in an order of drawing, each with those it then depends on.
+
+  The reverse of an elimination that takes, one by one, the column whose table
+  with its neighbours is the smallest, and joins these. The target comes first,
+  and all depend on it.
+  """
+  num = len(sizes)
+  near: dict[int, set[int]] = {k: set() for k in range(num)}
+  given = [] if target is None else [target]
+  for a, b in [*edges, *((t, k) for t in given for k in range(num) if k != t)]:
+    near[a].add(b)
+    near[b].add(a)
+  found = []
+  while near:
+    rest = [k for k in near if k != target] or given
+    k = min(rest, key=lambda k: math.prod(sizes[n] for n in (k, *near[k])))
+    own = near.pop(k)
+    found.append((k, tuple(sorted(own))))
+    for n in own:
+      near[n] = (near[n] | own) - {n, k}
+  return found[::-1]
+
+
 def model(
-  marginals: Mapping[Clique, np.ndarray], num: int, target: int | None
+  order: Sequence[tuple[int, Clique]], marginals: Sequence[np.ndarray]
 ) -> Model:
-  """The chances of a tree, from marginals that agree with each other.
+  """The chances of rows, from marginals of the columns' families.
 
   Args:
-    marginals: clique -> table, as `privacy.estimation` returns them.
-    num: K.
-    target: as of `measure`.
+    order: from `families`.
+    marginals: of each, an axis for each column it depends on and last one for
+      its own; of one distribution.
   """
-  given = () if target is None else (target,)
-  near = {k: set() for k in range(num)}
-  for clique in marginals:
-    apart = [k for k in clique if k != target]
-    if len(apart) == 2:
-      near[apart[0]].add(apart[1])
-      near[apart[1]].add(apart[0])
-  order: list[tuple[int, Clique]] = [(k, ()) for k in given]
-  seen = set(given)
-  for root in range(num):
-    todo = [(root, given)] if root not in seen else []
-    while todo:
-      k, parents = todo.pop(0)
-      seen.add(k)
-      order.append((k, parents))
-      todo += [(n, (*given, k)) for n in sorted(near[k] - seen)]
   found = []
-  for k, parents in order:
-    wanted = (*parents, k)
-    clique = next(c for c in marginals if set(wanted) <= set(c))
-    summed = tuple(i for i, c in enumerate(clique) if c not in wanted)
-    table = np.maximum(marginals[clique], 0).sum(summed)
-    kept = [c for c in clique if c in wanted]
-    table = table.transpose([kept.index(c) for c in wanted])
+  for table in marginals:
+    table = np.maximum(table, 0)
     whole = table.sum(-1, keepdims=True)
     alike = np.full_like(table, 1 / table.shape[-1])
     found.append(np.where(whole > 0, table / np.maximum(whole, 1e-12), alike))
@@ -243,3 +268,7 @@ def _counts(
   shape = tuple(sizes[k] for k in clique)
   cells = np.ravel_multi_index(tuple(codes[:, k] for k in clique), shape)
   return np.bincount(cells, minlength=math.prod(shape)).reshape(shape) * 1.0
+
+
+def _largest(order: Sequence[tuple[int, Clique]], sizes: Sequence[int]) -> int:
+  return max(math.prod(sizes[n] for n in (k, *near)) for k, near in order)
