@@ -23,26 +23,27 @@ def chart(result: Mapping[str, Any]) -> str | None:
   if "frontier" not in result:
     return None
   x, y, real = result["frontier"]
+  rows = [row for row in result["rows"] if "curve" in row]
+  names = dict.fromkeys(row["curve"] for row in rows)
+  colors = {name: color for color, name in enumerate(names)}
   points, levels = defaultdict(list), {}
-  for row in result["rows"]:
-    if "curve" not in row:
-      continue
-    at = row["metrics"].get(x)
+  for row in rows:
+    spent = row["metrics"].get(x)
     value, sd = row["metrics"][y], row["sd"].get(y, 0.0)
-    if at is None:
-      levels[row["method"]] = (list(points).index(row["curve"]), value)
+    if spent is None:
+      levels[row["method"]] = (value, colors[row["curve"]])
     else:
-      points[row["curve"]].append((at, value, value - sd, value + sd))
-    levels["Real rows"] = (5, row["metrics"][real])
+      points[row["curve"]].append((spent, value, value - sd, value + sd))
+    levels["Real rows"] = (row["metrics"][real], len(colors))
   lines = []
-  for color, (name, found) in enumerate(points.items()):
-    places, values, low, high = zip(*sorted(found), strict=True)
-    lines.append(Series(name, places, values, color, low=low, high=high))
+  for name, found in points.items():
+    at, values, low, high = zip(*sorted(found), strict=True)
+    lines.append(Series(name, at, values, colors[name], low=low, high=high))
   ends = [x for line in lines for x in (line.x[0], line.x[-1])]
   lines += [
     Series(name, (min(ends), max(ends)), (level, level), color, dash=1)
-    for name, (color, level) in levels.items()
+    for name, (level, color) in levels.items()
   ]
-  ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if min(ends) * 0.9 <= t]
+  ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if t >= min(ends)]
   title = f"{table.metric(y).label} by epsilon"
   return line_chart(lines, title, "epsilon", log=ticks)
