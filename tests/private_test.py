@@ -1,7 +1,5 @@
 """Private gradients and batches: what they are equal to, what they refuse."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -107,19 +105,6 @@ def test_a_clipped_mean_by_hand():
   # As one unit of all rows: (3.3, 4.4) is clipped as a whole.
   found = linear(private(1.0, 0.0, 4.0, 4, rows=4))(batch)
   np.testing.assert_allclose(found, np.array([0.6, 0.8]) / 4, rtol=1e-6)
-
-
-def test_what_is_free_is_cut_as_a_whole_if_asked():
-  loss = PrivateLoss(
-    lambda own, everyone, batch, key: 0 * batch["x"] @ own,
-    lambda own, everyone, batch, key: (own @ jnp.array([3.0, 4.0]), {}),
-    ("x",),
-  )
-  batch = {"x": jnp.ones((4, 2)), "mask": jnp.ones(4, bool)}
-  for clip, length in ((math.inf, 5.0), (2.0, 2.0), (9.0, 5.0)):
-    step = private(1.0, 0.0, 4.0, 4, free_clip=clip)(loss)
-    found = step(jnp.zeros(2), {}, batch, KEY)[0]
-    np.testing.assert_allclose(found, length * np.array([0.6, 0.8]), rtol=1e-6)
 
 
 def test_noise_is_on_the_sum_and_known_by_its_words_only():

@@ -88,7 +88,6 @@ def private(
   expected_batch_size: float,
   padded: int,
   rows: int = 1,
-  free_clip: float = math.inf,
 ) -> Callable[[Loss], Callable[..., tuple[Params, Metrics]]]:
   """A player's `gradient`: clipped by unit, noised, divided by a constant.
 
@@ -109,9 +108,6 @@ def private(
       that a step does not see the whole batch (`pmap`), and would scale both
       the sum and its noise wrongly.
     rows: of a unit, one after the other; 1 where a row is the unit.
-    free_clip: the most that grad free may be, in L2 norm. Of a discriminator
-      whose gradients of real rows are clipped and those of fakes are not, the
-      latter win, however good the fakes are; with C for both, neither does.
 
   Returns:
     The gradient of a `PrivateLoss`. Its metrics are those of the free part and
@@ -153,9 +149,6 @@ def private(
         noise = optax.tree.random_like(draw, sum_, jax.random.normal)
         sum_ = optax.tree.add_scale(sum_, noise_multiplier * clip, noise)
       rest, metrics = free(own, everyone, shown, key)
-      if math.isfinite(free_clip):
-        norm = optax.tree.norm(rest)
-        rest = optax.tree.scale(free_clip / jnp.maximum(norm, free_clip), rest)
       both = jax.tree.map(lambda s, f: s / expected_batch_size + f, sum_, rest)
       return both, {**metrics, "gradient_norm": optax.tree.norm(both)}
 
