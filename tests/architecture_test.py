@@ -57,6 +57,7 @@ LIBRARIES = {
   "matplotlib": {"adv_rec/report"},
   "jax_privacy": {"adv_rec/privacy"},
   "dp_accounting": {"adv_rec/privacy"},
+  "mbi": {"adv_rec/privacy/estimation.py"},
 }
 
 # Rooms of the host: no accelerator, no compilation.

@@ -13,7 +13,7 @@ import scipy.special
 
 from adv_rec.data import declared
 from adv_rec.data.encoding import Encoded
-from adv_rec.experiments import private
+from adv_rec.experiments import private, released
 from adv_rec.experiments import tabular as tables
 from adv_rec.experiments.experiment import Experiment
 from adv_rec.models.tabular import Layout
@@ -34,7 +34,7 @@ def config():
 
 def read(config, workdir):
   """(schema, rows that are learnt from, rows that are kept back)."""
-  schema = private.declared_schema(config)
+  schema = released.declared_schema(config)
   declares = config.copy_and_resolve_references()
   with declares.unlocked():
     declares.data.columns = tuple(column.name for column in schema)

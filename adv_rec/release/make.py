@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 
 from adv_rec.data import atomic, declared, tabular
 from adv_rec.data.tabular import Schema
-from adv_rec.experiments import experiment, private
+from adv_rec.experiments import experiment, released
 from adv_rec.experiments.options import Config
 from adv_rec.release import card as cards
 from adv_rec.release import claims, measured, rows, verify
@@ -235,7 +235,7 @@ def _check_table(
       f"config {config.name!r} is of no private experiment: it has no option"
       " privacy; see configs/private/ and configs/release/"
     )
-  schema = private.declared_schema(config)
+  schema = released.declared_schema(config)
   declared.transform(schema, config.data.bins)  # all numbers have bounds
   table = (
     tabular.read(config.data.path) if config.data.path else tabular.adult()
