@@ -29,6 +29,7 @@ def config():
   made.experiment = "release_toy.table"
   made.data.bins, made.batch_size, made.epochs = 5, 40, 2
   made.privacy.accountant = "rdp"
+  made.privacy.clip = 1.0  # below the norm of a row's gradient, sqrt(3)
   return made
 
 

@@ -31,7 +31,7 @@ from adv_rec.privacy import ghost
 from adv_rec.privacy.gradients import NOISE, PrivateLoss
 from adv_rec.types import Batch, Game, Probe
 
-_PARAMETERS = (1.0, 10.0)  # scales; gradients of large ones need their clip
+_PARAMETERS = (1.0, 10.0, 100.0)  # scales: large ones have large gradients
 _CANARIES = 16
 
 
@@ -128,8 +128,9 @@ def stepped(game: Game, name: str, batch: Batch) -> Probe:
   """The probe of a player's private gradient: `gradients.private` or its kind.
 
   The canary is the one of some made-up rows that has the greatest gradient,
-  under parameters as drawn and ten times as large: clipping is for any. The
-  loss's free part is left out, which no canary is in.
+  under parameters as drawn, and larger ones: clipping is for any. A gradient
+  that is below its clip all the same is as good as clipped. The loss's free
+  part is left out, which no canary is in.
 
   Args:
     game: the players.
