@@ -9,7 +9,7 @@ EXTRAS = {
   # The newest Spark that Ibis 12 works with; it needs Java 17 or later.
   "spark": ["pyspark>=4.0,<4.1"],
   # Formal privacy of releases.
-  "private": ["dp-accounting>=0.6", "jax-privacy>=2.0"],
+  "private": ["dp-accounting>=0.6", "jax-privacy>=2.0", "mbi>=2.0,<3"],
   "benchmark": ["cornac>=2.2", "implicit>=0.7", "matplotlib>=3.8"],
   "notebook": ["ipykernel>=6", "nbclient>=0.10", "nbformat>=5"],
   "lint": ["pre-commit>=3", "pyright>=1.1.380", "ruff>=0.6"],

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 Params = Any  # a pytree of arrays
@@ -73,6 +74,11 @@ class State(flax.struct.PyTreeNode):
   params: dict[str, Params]
   opt_state: dict[str, Any]
   average: dict[str, Params]
+
+
+# Trials -> scores of a private release with a canary among its units and
+# without, [T] each, with the same noise in trial t; see `privacy.probes`.
+Probe = Callable[[int], tuple[np.ndarray, np.ndarray]]
 
 
 class Scorer(NamedTuple):

@@ -1,7 +1,7 @@
 """Which part may import which. The tables are the architecture; read them.
 
   types <- {data, models, losses, attacks, privacy} <- games <- training
-        <- evaluation <- release <- experiments <- configs, scripts
+        <- evaluation <- experiments <- release <- scripts
 
 `training` plays any game and knows none: the loop gets players, batches and
 evaluators as arguments. `report` reads the files that runs leave behind, so
@@ -30,17 +30,22 @@ ROOMS = {
   "games": {"types", *PARTS},
   "training": {"types"},
   "evaluation": {"types"},
-  "release": {"adv_rec", "types", "evaluation"},
   "report": set(),
 }
 ROOMS["experiments"] = ROOMS.keys() - {"report"}  # where all comes together
+ROOMS["release"] = set(ROOMS)  # hands on what an experiment has made
 ROOMS["configs"] = {"experiments"}
 ROOMS["scripts"] = ROOMS.keys() - {"configs", "scripts"}
 
 # Library -> the only places that may know it: folders or files.
 LIBRARIES = {
   "absl": {"scripts"},
-  "ml_collections": {"configs", "adv_rec/experiments", "scripts/train.py"},
+  "ml_collections": {
+    "configs",
+    "adv_rec/experiments",
+    "scripts/train.py",
+    "scripts/release.py",
+  },
   "orbax": {"adv_rec/training/checkpoint.py"},
   "jax.sharding": {"adv_rec/training/parallel.py"},
   "jax.distributed": {"adv_rec/training/parallel.py"},
@@ -52,6 +57,7 @@ LIBRARIES = {
   "matplotlib": {"adv_rec/report"},
   "jax_privacy": {"adv_rec/privacy"},
   "dp_accounting": {"adv_rec/privacy"},
+  "mbi": {"adv_rec/privacy/estimation.py"},
 }
 
 # Rooms of the host: no accelerator, no compilation.

@@ -149,6 +149,14 @@ def test_a_run_spends_once_and_destroys_its_secret(folder, tmp_path):
     experiment.build(config(folder), workdir)
 
 
+def test_without_privacy_nothing_is_written_of_it(folder, tmp_path):
+  given = config(folder, **{"privacy.enabled": "False"})
+  built = experiment.build(given, tmp_path)
+  one, two = built.batches(0, 1), built.batches(0, 1)
+  assert all(np.array_equal(one[name], two[name]) for name in one)
+  assert not (tmp_path / "privacy").exists()
+
+
 @pytest.mark.parametrize(
   ("given", "message"),
   [

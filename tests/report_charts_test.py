@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from report_samples import SVG, markers, texts
 
-from adv_rec.report import axes, plots
+from adv_rec.report import axes, frontier, plots
 
 
 @pytest.mark.parametrize("low, high", [
@@ -157,3 +157,29 @@ def test_points_that_are_not_finite_are_left_out():
     plots.line_chart([plots.Series("s", [0], [math.inf])], "t", "x")
   with pytest.raises(ValueError, match="negative x"):
     plots.line_chart([plots.Series("s", [-1], [0])], "t", "x")
+
+
+def test_a_frontier_is_drawn_by_the_logarithm_of_what_was_spent():
+  def row(method, spent, auc):
+    metrics = {"auc": auc, "auc_real": 0.9}
+    metrics |= {} if spent is None else {"spent": spent}
+    row = {"method": method, "metrics": metrics, "sd": {"auc": 0.01}}
+    return {**row, "curve": "GAN"}
+
+  rows = [row("GAN, epsilon infinity", None, 0.85)]
+  rows += [row("GAN", spent, 0.6 + spent / 50) for spent in (8.0, 0.5, 2.0)]
+  rows += [{"method": "Old", "metrics": {"auc": 0.1}}]
+  result = {"rows": rows, "frontier": ["spent", "auc", "auc_real"]}
+  svg = frontier.chart(result)
+  assert svg is not None
+  at = markers(svg)
+  low, middle, high = (
+    at[f"GAN: {y:.4g} at {x:.4g}"][0]
+    for x, y in ((0.5, 0.61), (2.0, 0.64), (8.0, 0.76))
+  )
+  assert middle == pytest.approx((low + high) / 2, abs=0.1)
+  shown = {text for text, *_ in texts(svg)}
+  assert {"0.5", "1", "2", "5"} <= shown and "10" not in shown
+  assert "Real rows: 0.9 at 8" in at and "Old" not in svg
+  assert "GAN, epsilon infinity: 0.85 at 0.5" in at
+  assert frontier.chart({"rows": rows}) is None

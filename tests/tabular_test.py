@@ -109,6 +109,11 @@ def test_utility_finds_what_a_table_says_of_its_target():
   )
   one = train.set_column(1, "y", pa.array(["no"] * 1000))
   assert measures.utility(one, test, "y", 0) == 0.5
+  # A line as well; missing numbers and new categories are no obstacle to it.
+  other = test.set_column(0, "x", pa.array([None, *x[1001:]]))
+  new = pa.array(["new", *test["z"].to_pylist()[1:]])
+  for rows in (test, other.set_column(2, "z", new)):
+    assert measures.utility(train, rows, "y", 0, "logistic") > 0.9
 
 
 SMALL = {

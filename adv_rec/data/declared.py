@@ -78,6 +78,34 @@ def snapped(table: pa.Table, schema: Schema, bins: int) -> pa.Table:
   return made
 
 
+def made_up(schema: Schema, rows: int, seed: int, narrow: bool) -> pa.Table:
+  """Rows that are nobody's, valid in a schema.
+
+  Args:
+    schema: with bounds.
+    rows: how many.
+    seed: of the draw.
+    narrow: whether only the first half of the categories and the lower half of
+      the numbers occur, and no value is missing; otherwise each is as likely
+      as any other, and a tenth are missing where some may.
+  """
+  rng = np.random.default_rng([seed])
+  columns = {}
+  for column in schema:
+    absent = (rng.random(rows) < 0.1) & column.nulls & (not narrow)
+    if column.kind == "category":
+      num = len(column.categories)
+      cells = rng.integers(0, max(num // 2, 1) if narrow else num, rows)
+      values = np.array(column.categories, dtype=object)[cells]
+    else:
+      low, high = grid(column, 2)
+      values = rng.uniform(low, (low + high) / 2 if narrow else high, rows)
+      values = np.rint(values) if column.kind == "integer" else values
+    kind = pa.type_for_alias(column.type)
+    columns[column.name] = pa.array(values, mask=absent).cast(kind)
+  return pa.table(columns)
+
+
 def _words(text: str) -> tuple[str, ...]:
   return tuple(sorted(f" {word}" for word in text.split()))
 

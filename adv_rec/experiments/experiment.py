@@ -35,7 +35,7 @@ from adv_rec.data import atomic
 from adv_rec.experiments import options
 from adv_rec.experiments.options import Config
 from adv_rec.training import loop, parallel
-from adv_rec.types import Game, Scorer, State
+from adv_rec.types import Game, Probe, Scorer, State
 
 _logger = logging.getLogger(__name__)
 
@@ -73,6 +73,7 @@ class Experiment(NamedTuple):
   attack: Callable[..., list[dict[str, Any]]] | None = None
   sample: Callable[[State, int, int], Any] | None = None
   new_items: Callable[[State, Mapping[str, Any]], Scorer] | None = None
+  probes: Mapping[str, Probe] | None = None
 
 
 def build(config: Config, workdir: pathlib.Path) -> Experiment:

@@ -15,6 +15,8 @@ A table is a file in configs/tables/ with a docstring (protocol, sources) and
                     out
   paired            (method, control) whose differences, seed by seed, are
                     what the table is about; may be left out
+  frontier          (x, y, y of real rows), metrics to draw a curve of, whose
+                    points are the runs with a "curve"; may be left out
 """
 
 from __future__ import annotations

@@ -262,9 +262,10 @@ def _measured(
   metrics = means | {f"{name}_real": value for name, value in floor.items()}
   if config.target:
     for name, learnt in (("auc", fake), ("auc_real", train)):
-      metrics[name] = measures.utility(
-        learnt, holdout, config.target, config.seed
-      )
+      for prefix, classifier in (("", "boosting"), ("logistic_", "logistic")):
+        metrics[prefix + name] = measures.utility(
+          learnt, holdout, config.target, config.seed, classifier
+        )
   return {
     "metrics": {f"{config.holdout}/{k}": v for k, v in metrics.items()},
     "columns": columns,

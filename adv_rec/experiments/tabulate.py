@@ -83,6 +83,7 @@ def summarize(
     "dataset": dataset,
     "rows": rows,
     **({"paired": pairs} if pairs else {}),
+    **({"frontier": table["frontier"]} if "frontier" in table else {}),
   }
 
 
@@ -116,6 +117,8 @@ def _row(
     "device": results[0]["device"],
     "wall_seconds": statistics.fmean(r["wall_seconds"] for r in results),
   }
+  if "curve" in run:
+    row["curve"] = run["curve"]
   if curve := _robustness(results):
     row["robustness"] = curve
   return row

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 
 import numpy as np
+
+from adv_rec.privacy import secret
 
 
 def noisy(
   codes: np.ndarray,
   sizes: tuple[int, ...],
   noise_multiplier: float,
-  secret: bytes,
+  own: bytes,
 ) -> np.ndarray:
   """How often each cell of each block occurs, with Gaussian noise.
 
@@ -24,13 +25,12 @@ def noisy(
     codes: [N, K], the cell of each row in each block.
     sizes: cells of each block; C in all.
     noise_multiplier: of `accounting.Gaussian`, above 0.
-    secret: of what the noise is drawn.
+    own: the secret that the noise is drawn from.
 
   Returns:
     [C].
   """
-  digest = hashlib.blake2b(b"counts", key=secret, digest_size=32).digest()
-  rng = np.random.default_rng(int.from_bytes(digest))
+  rng = secret.generator(own, b"counts")
   first = np.cumsum([0, *sizes[:-1]])
   cells = (codes + first).ravel()
   exact = np.bincount(cells, minlength=sum(sizes)).astype(np.float64)

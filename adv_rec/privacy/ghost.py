@@ -174,7 +174,9 @@ def _one_by_one(
   """The same by jax-privacy, each unit with a key of its own."""
   fixed = {name: x for name, x in batch.items() if name not in data}
   units = {
-    name: batch[name].reshape(-1, rows, *batch[name].shape[1:]) for name in data
+    name: x.reshape(len(x) // rows, rows, *x.shape[1:])  # may be empty: no -1
+    for name, x in batch.items()
+    if name in data
   }
 
   def loss(params, unit, key):

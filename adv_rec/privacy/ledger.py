@@ -17,13 +17,14 @@ import fcntl
 import json
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from adv_rec.privacy import accounting
 from adv_rec.privacy.accounting import Gaussian
 
 VERSION = 1
+EARLIER = "earlier/"  # begins the names of spends of runs before this one
 
 
 class Budget(NamedTuple):
@@ -101,6 +102,24 @@ class Ledger:
         )
       _append(file, line)
     return total
+
+  def carry(self, ledgers: Sequence[str]) -> None:
+    """Writes what runs before this one have spent, such as trials of options.
+
+    Args:
+      ledgers: their files, of runs on the same rows.
+
+    Raises:
+      ValueError: a file is no ledger, or together they exceed the budget.
+    """
+    for number, path in enumerate(ledgers, 1):
+      if not pathlib.Path(path).is_file():
+        raise ValueError(f"no ledger of an earlier run is at {path}")
+      with open(path, "rb") as file:
+        lines = [json.loads(line) for line in file.read().splitlines()][1:]
+      for line in lines:
+        name = f"{EARLIER}{number}/{line['name']}"
+        self.spend(name, Gaussian(**line["gaussian"]), line["secret"])
 
   def spends(self) -> list[dict[str, Any]]:
     """All spends, in their order."""

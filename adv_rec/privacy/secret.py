@@ -19,6 +19,8 @@ import hashlib
 import os
 import pathlib
 
+import numpy as np
+
 BYTES = 32
 
 
@@ -60,3 +62,9 @@ def forget(path: pathlib.Path) -> None:
 def digest(secret: bytes) -> str:
   """What the ledger knows a secret by; says nothing of it."""
   return hashlib.blake2b(secret, digest_size=16, person=b"ledger").hexdigest()
+
+
+def generator(secret: bytes, purpose: bytes) -> np.random.Generator:
+  """Draws for one purpose: another stream for each, the same each time."""
+  found = hashlib.blake2b(purpose, key=secret, digest_size=32).digest()
+  return np.random.default_rng(int.from_bytes(found))

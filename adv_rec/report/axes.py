@@ -8,16 +8,23 @@ from typing import NamedTuple
 
 
 class Axis(NamedTuple):
-  """A linear map of `low..high` in data to `start..stop` in pixels."""
+  """A map of `low..high` in data to `start..stop` in pixels.
+
+  Linear, or by the logarithm; then all values are above 0.
+  """
 
   low: float
   high: float
   start: float
   stop: float
+  log: bool = False
 
   def __call__(self, value: float) -> float:
     """The pixel of a value."""
-    share = (value - self.low) / (self.high - self.low)
+    low, high = self.low, self.high
+    if self.log:
+      value, low, high = map(math.log, (value, low, high))
+    share = (value - low) / (high - low)
     return self.start + share * (self.stop - self.start)
 
 

@@ -85,6 +85,7 @@ def line_chart(
   *,
   dashes: Sequence[str] = (),
   zero: bool = False,
+  log: Sequence[float] = (),
 ) -> str:
   """Lines over an axis that starts at 0 (steps, seconds, epsilon), as SVG.
 
@@ -98,6 +99,8 @@ def line_chart(
     dashes: what solid, dashed, ... lines mean, in the order of `Series.dash`;
       shown in the legend.
     zero: whether the vertical axis starts at 0.
+    log: ticks of a horizontal axis by logarithms, which then spans the lines
+      and starts above 0; none for a linear axis.
 
   Raises:
     ValueError: no point is finite, or some x is negative.
@@ -110,11 +113,12 @@ def line_chart(
 
   y_ends = [y for s in series for y in (*s.y, *(s.low or ()), *(s.high or ()))]
   y_ticks = ticks(min([0.0, *y_ends] if zero else y_ends), max(y_ends))
+  x_low = min(min(line.x) for line in series) if log else 0.0
   x_high = max(max(line.x) for line in series) or 1.0
-  x_ticks = ticks(0.0, x_high)
+  x_ticks = log or ticks(0.0, x_high)
 
   left = 14 + max(map(text_width, tick_labels(y_ticks)))
-  x_axis = Axis(0.0, x_high, left, WIDTH - 20)
+  x_axis = Axis(x_low, x_high, left, WIDTH - 20, bool(log))
   y_axis = Axis(y_ticks[0], y_ticks[-1], HEIGHT - 46, 36)
   ends = [] if dashes else _ends(series, x_axis, y_axis)
   if ends:
@@ -199,7 +203,8 @@ def _grid(
     f'<line class="axis" x1="{x_axis.start:.1f}" x2="{x_axis.stop:.1f}"'
     f' y1="{base:.1f}" y2="{base:.1f}"/>'
   )
-  for value, label in zip(x_ticks, tick_labels(x_ticks), strict=True):
+  names = [f"{x:g}" for x in x_ticks] if x_axis.log else tick_labels(x_ticks)
+  for value, label in zip(x_ticks, names, strict=True):
     if value > x_axis.high * (1 + 1e-9):
       continue  # the axis ends with the data, not with the next round number
     x = x_axis(value)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from adv_rec.report import protocol, robustness, table
+from adv_rec.report import frontier, protocol, robustness, table
 from adv_rec.report.results import Run
 
 Table = Mapping[str, Any]  # what scripts/reproduce.py writes
@@ -63,6 +63,10 @@ def markdown(result: Table) -> str:
         ("relative", "absolute"), pictures(result), strict=True
       )
     ]
+  if "frontier" in result:
+    parts += [
+      f"![{result['title']}, by epsilon]({f})" for f in pictures(result)
+    ]
   parts += [textwrap.fill(sentence, 80) for sentence in _paired(result)]
   parts.append(textwrap.fill(_provenance(result), 80))
   return "\n\n".join(parts)
@@ -71,8 +75,11 @@ def markdown(result: Table) -> str:
 def pictures(result: Table) -> dict[str, str]:
   """nDCG@10 against relative and absolute epsilon: file in docs/ -> SVG.
 
-  Empty where no run of the table was attacked.
+  Of a table with a frontier, that. Empty where there is neither that nor a run
+  that was attacked.
   """
+  if drawn := frontier.chart(result):
+    return {f"results/{result['table']}_frontier.svg": drawn}
   runs = {
     row["method"]: Run(Path(), dict(row), [])
     for row in result["rows"]

@@ -1,0 +1,155 @@
+"""The card of a release: all that is said of it, as JSON values.
+
+It has two parts. What the guarantee covers is computed from the ledger, the
+declared schema and made-up rows: it tells nothing of the data. Under "outside"
+is what was measured with real rows, without noise; it is there only if the
+owner lets it travel, and says so itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from adv_rec.data.tabular import Schema
+from adv_rec.experiments.options import Config
+from adv_rec.privacy import accounting
+from adv_rec.privacy.accounting import Gaussian
+from adv_rec.release.claims import Claim
+
+VERSION = 1
+
+_COVERED = {
+  True: "The guarantee covers all of this folder.",
+  False: "The guarantee covers the rows, and all of this card but the figures"
+  " that are marked as outside of it.",
+}
+_LIMITS = (
+  "Synthetic rows are drawn from a model. They are good for what the figures"
+  " say, where there are any, and not more: what is rare in the data may be"
+  " missing, and what the model smooths over is gone.",
+  "The number of rows that were learnt from, the declared schema and the"
+  " options of the run count as public.",
+  "{covered} It bounds what can be"
+  " learnt of one {unit} beyond what is learnt without it; what is true of the"
+  " whole population, it does not hide.",
+  "Each {unit} has the budget to itself. Whoever is in several pays for each:"
+  " {k} of them have epsilon {times:.3g} together, at a greater delta.",
+  "Another release of the same rows adds to what is spent. So do runs that"
+  " chose options and are not in the ledger: that there were none is the"
+  " owner's word.",
+  "Noise comes from a generator of 64 bits a step and is rounded to 32 bits;"
+  " the guarantee is that of exact noise.",
+  "The audit reads real rows. That it did not stop this release is one bit that"
+  " no noise covers; so is every figure under its heading.",
+  "Hashes prove that the files belong together, not who made them: compare the"
+  " fingerprint of verify.json with the one that the owner tells you.",
+)
+
+
+def card(
+  name: str,
+  config: Config,
+  schema: Schema,
+  claim: Claim,
+  probes: Mapping[str, Any],
+  rows: int,
+  learnt: int,
+  steps: int,
+  dropped: tuple[str, ...],
+  outside: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+  """The card.
+
+  Args:
+    name: of the table.
+    config: of the run.
+    schema: that was declared.
+    claim: of the run's ledger.
+    probes: of `rehearsal.rehearse`.
+    rows: that are released.
+    learnt: rows that were learnt from.
+    steps: of training.
+    dropped: columns of the source that were left out unread.
+    outside: what was measured with real rows; None to leave it out.
+  """
+  b = claim.budget
+  return {
+    "version": VERSION,
+    "table": {
+      "name": name,
+      "rows": rows,
+      "bins": config.data.bins,
+      "columns": [column._asdict() for column in schema],
+    },
+    "guarantee": {
+      "epsilon": claim.epsilon,
+      "budget": b.epsilon,
+      "delta": b.delta,
+      "accountant": b.accountant,
+      "unit": b.unit,
+      "learnt_from": learnt,
+      "neighbours": f"with and without one {b.unit}, whose place is then empty",
+    },
+    "mechanism": {
+      "experiment": config.experiment,
+      "steps": steps,
+      "clip": config.privacy.get("clip"),
+      "updates": config.get("updates", 1),
+    },
+    "ledger": [
+      _spend(name, spend, claim)
+      for name, spend in [*claim.earlier.items(), *claim.spends.items()]
+    ],
+    "free": _free(schema, dropped, bool(claim.earlier)),
+    "probes": dict(probes),
+    "probed_epsilon": _probed(claim, probes),
+    "outside": outside,
+    "limits": [
+      limit.format(
+        unit=b.unit,
+        k=10,
+        times=10 * claim.epsilon,
+        covered=_COVERED[outside is None],
+      )
+      for limit in _LIMITS
+    ],
+  }
+
+
+def _spend(name: str, spend: Gaussian, claim: Claim) -> dict[str, Any]:
+  alone = accounting.epsilon([spend], claim.budget.delta, "rdp")
+  return {"name": name, "gaussian": spend._asdict(), "alone": alone}
+
+
+def _probed(claim: Claim, probes: Mapping[str, Any]) -> float:
+  """The least epsilon that the probes leave, if each step is as probed."""
+  left = []
+  for name, spend in claim.spends.items():
+    # The rehearsal has noise of its own: what counts is the ratio.
+    by = max(1.0, probes[name]["at_most"] / probes[name]["claimed"])
+    left.append(spend._replace(noise_multiplier=by * spend.noise_multiplier))
+  spends = [*claim.earlier.values(), *left]
+  return accounting.epsilon(spends, claim.budget.delta, claim.budget.accountant)
+
+
+def _free(
+  schema: Schema, dropped: tuple[str, ...], earlier: bool
+) -> list[dict[str, str]]:
+  """What costs nothing, and why."""
+  lists = sum(column.kind == "category" for column in schema)
+  found = {
+    "bounds": f"of {len(schema) - lists} numbers: declared, not read off rows;"
+    " what lies beyond them becomes the nearest bound",
+    "category lists": f"of {lists} columns: declared; a value that is not"
+    " declared stops the run before anything is spent",
+    "preprocessing": "a function of each row and the schema; two made-up tables"
+    " became games of one size in the rehearsal",
+    "hyper-parameters": "the runs that chose them are in the ledger"
+    if earlier
+    else "chosen without these rows, by the owner's word",
+    "rows drawn": "more of them cost nothing: they are made of what was bought",
+  }
+  if dropped:
+    found["left out"] = f"the columns {', '.join(dropped)} were not learnt from"
+  return [{"name": name, "why": why} for name, why in found.items()]

@@ -1,0 +1,224 @@
+"""A dress rehearsal: what a private run does with rows that are nobody's.
+
+The experiment is built three times on tables made up from the declared schema,
+in scratch workdirs with ledgers and secrets of their own: twice on the same
+rows, and once on rows of half of what is declared. So nothing is spent, and
+what is wrong shows before anything is:
+
+  preprocessing  the games have one shape, samples are on the declared grid,
+                 and what differs between the tables differs between the
+                 secrets too: otherwise it is learnt from rows without noise
+  ledger         what is spent is what there is a probe of, by name
+  sampler        batches are as the account of their spend has them
+  mechanism      a probe of each spend finds as much noise as is claimed
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from scipy import stats
+
+from adv_rec.data import declared, tabular
+from adv_rec.data.tabular import Schema
+from adv_rec.experiments import experiment
+from adv_rec.experiments.experiment import Experiment
+from adv_rec.experiments.options import Config
+from adv_rec.privacy import accounting, probes
+from adv_rec.privacy.accounting import Gaussian
+from adv_rec.release import claims, rows
+from adv_rec.release.claims import Claim
+from adv_rec.training.step import init_state
+
+_logger = logging.getLogger(__name__)
+
+_MOST_ROWS = 20_000
+_TRIALS = 300
+_SAMPLES = 200  # batches whose sizes are looked at
+_CHANCE = 1e-6  # of refusing a sampler that is right
+_ROWS = 5000
+_SAMPLE = "the rows drawn"
+
+
+def rehearse(
+  config: Config,
+  schema: Schema,
+  num: int,
+  folder: pathlib.Path,
+  confidence: float,
+) -> tuple[Claim, dict[str, Any]]:
+  """Builds the experiment on made-up rows and looks at what it does.
+
+  Args:
+    config: of a private run.
+    schema: that is declared.
+    num: rows of the real table.
+    folder: scratch; emptied by the caller.
+    confidence: of all probes together.
+
+  Returns:
+    What it has spent; and of each spend by name its noise multiplier,
+    "claimed", "at_most", the upper end that its probe leaves, and "trials".
+
+  Raises:
+    ValueError: what the rehearsal finds wrong, in one line.
+  """
+  num = min(num, _MOST_ROWS)
+  _logger.info("rehearsal on %d made-up rows", num)
+  tabular.save(folder / "schema.json", schema)
+  built = []
+  for name, narrow in (("one", False), ("again", False), ("narrow", True)):
+    path = folder / f"{name}.parquet"
+    pq.write_table(declared.made_up(schema, num, 0, narrow), path)
+    changed = config.copy_and_resolve_references()
+    changed.data.path = str(path)
+    changed.data.schema = str(folder / "schema.json")
+    built.append(experiment.build(changed, folder / name))
+  claim = claims.read(folder / "one")
+  _check_names(built[0], claim)
+  shown = [_shown(each) for each in built]
+  _check_preprocessing(config, schema, shown)
+  for name, spend in claim.spends.items():
+    if spend.sampler == "poisson":
+      _check_sampler(name, spend, built[0], shown)
+  return claim, _probed(built[0], claim, confidence)
+
+
+def _shown(built: Experiment) -> dict[str, Any]:
+  """What an experiment is before its first step, with one key and seed."""
+  if built.sample is None:
+    raise ValueError("this experiment draws no rows: none can be released")
+  key = jax.random.key(0)
+  # Never a state of real rows: parameters as drawn.
+  state = jax.jit(lambda: init_state(built.game, key))()
+  batches = built.batches(0, _SAMPLES) if built.batches else {}
+  return {
+    "the schedule": built.schedule,
+    "the parameters": jax.tree.leaves((state.params, state.opt_state)),
+    **{f"the batches' {n!r}": np.asarray(x) for n, x in batches.items()},
+    _SAMPLE: built.sample(state, _ROWS, 0),
+  }
+
+
+def _check_preprocessing(
+  config: Config, schema: Schema, shown: list[dict[str, Any]]
+) -> None:
+  told = "an unaccounted look at the rows: declare what it learns, or buy it"
+  for what in shown[0]:
+    one, again, narrow = (each[what] for each in shown)
+    sizes = [jax.tree.map(_size, each) for each in (one, again, narrow)]
+    if sizes[0] == sizes[1] != sizes[2]:
+      raise ValueError(
+        f"preprocessing learns from the rows, {told}: {what} of two tables of"
+        " one schema differ in size"
+      )
+    if _same(one, again) and not _same(one, narrow):
+      raise ValueError(
+        f"preprocessing learns from the rows, {told}: {what} depend on them,"
+        " and not on the noise"
+      )
+  made = shown[2][_SAMPLE]
+  try:
+    rows.checker(schema, config.data.bins)(made)
+  except ValueError as error:
+    raise ValueError(
+      f"what is generated is not as declared, {told}: {error}"
+    ) from error
+
+
+def _size(x: Any) -> str:
+  return str(x.schema if isinstance(x, pa.Table) else np.shape(x))
+
+
+def _same(one: Any, other: Any) -> bool:
+  if isinstance(one, pa.Table):
+    return one.equals(other)
+  return jax.tree.structure(one) == jax.tree.structure(other) and all(
+    np.array_equal(x, y)
+    for x, y in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+  )
+
+
+def _check_names(built: Experiment, claim: Claim) -> None:
+  spent, probed = set(claim.spends), set(built.probes or {})
+  if spent != probed:
+    raise ValueError(
+      f"the ledger has the spends {sorted(spent)}, the experiment mechanisms"
+      f" {sorted(probed)}: each mechanism needs its line in the ledger and its"
+      " probe"
+    )
+
+
+def _check_sampler(
+  name: str, spend: Gaussian, built: Experiment, shown: list[dict[str, Any]]
+) -> None:
+  """Sizes of batches against the binomial distribution that is accounted."""
+  said = f"the spend {name!r} is accounted as of Poisson samples"
+  mask, words = (shown[0].get(f"the batches' {n!r}") for n in ("mask", "noise"))
+  if mask is None or words is None:
+    raise ValueError(
+      f"{said}, and the batches are none: they have no mask of the rows that"
+      " are there, or no noise; take them from data.poisson"
+    )
+  updates = max(spend.count // built.schedule.steps, 1)
+  sizes = mask.reshape(len(mask), -1, updates).sum(axis=1).ravel()
+  expected = (spend.units or 0) * spend.probability
+  variance = expected * (1 - spend.probability)
+  freedom = len(sizes) - 1
+  far = abs(sizes.mean() - expected) > 6 * math.sqrt(variance / len(sizes))
+  ends = stats.chi2.ppf([_CHANCE, 1 - _CHANCE], freedom) / freedom * variance
+  found = sizes.var(ddof=1)
+  if far or not ends[0] <= found <= ends[1]:
+    raise ValueError(
+      f"{said}, of {expected:.1f} units with a variance of {variance:.1f}, and"
+      f" the batches have {sizes.mean():.1f} with {found:.1f}: the sampler does"
+      " not match the accountant"
+    )
+  words = words[:, 0]
+  other = shown[1]["the batches' 'noise'"][:, 0]
+  again = len(np.unique(words, axis=0)) < len(words)
+  if again or (words == other).all(axis=1).any():
+    raise ValueError(
+      f"the noise of the spend {name!r} comes again, in another step or under"
+      " another secret: it is no noise to whoever has seen it"
+    )
+
+
+def _probed(
+  built: Experiment, claim: Claim, confidence: float
+) -> dict[str, Any]:
+  each = 1 - (1 - confidence) / max(len(claim.spends), 1)
+  found = {}
+  for name, spend in claim.spends.items():
+    _logger.info("probe of %s", name)
+    assert built.probes is not None
+    scores = built.probes[name](_TRIALS)
+    at_most = probes.noise_bound(*scores, each)
+    if not math.isfinite(at_most):
+      raise ValueError(
+        f"the probe of {name!r} says nothing of the noise: its canary leaves no"
+        " trace"
+      )
+    found[name] = {
+      "claimed": spend.noise_multiplier,
+      "at_most": at_most,
+      "trials": _TRIALS,
+    }
+    if at_most < spend.noise_multiplier:
+      left = spend._replace(noise_multiplier=at_most)
+      others = [s for n, s in claim.spends.items() if n != name]
+      least = accounting.epsilon([*others, left], claim.budget.delta, "rdp")
+      raise ValueError(
+        f"the audit contradicts the claim: the probe of {name!r} leaves a noise"
+        f" multiplier of at most {at_most:.3g}, and the ledger has"
+        f" {spend.noise_multiplier:.3g}; epsilon would be {least:.3g}, not"
+        f" {claim.epsilon:.3g} (is the noise off, or the clip?)"
+      )
+  return found

@@ -1,0 +1,118 @@
+"""The rows of a release: drawn, checked and written chunk by chunk."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import tqdm
+
+from adv_rec.data import declared
+from adv_rec.data.tabular import Schema
+
+CHUNK = 65_536  # rows that are held at a time; part of what a seed means
+
+
+def write(
+  draw: Callable[[int, int], pa.Table],
+  rows: int,
+  seed: int,
+  check: Callable[[pa.Table], None],
+  paths: list[pathlib.Path],
+  progress: bool,
+) -> None:
+  """Draws rows and writes them to each of some files.
+
+  Args:
+    draw: (rows, seed) -> a table.
+    rows: how many.
+    seed: chunks have seeds of their own, made of it and their number.
+    check: raises ValueError where a chunk must not be released.
+    paths: files that end in .parquet or .csv.
+    progress: whether to show a bar.
+  """
+  with contextlib.ExitStack() as stack:
+    bar = stack.enter_context(
+      tqdm.tqdm(total=rows, unit="row", desc="rows", disable=not progress)
+    )
+    writers = []
+    for number, start in enumerate(range(0, rows, CHUNK)):
+      size = min(CHUNK, rows - start)
+      of = np.random.default_rng([seed, number]).integers(2**31)
+      made = draw(size, int(of))
+      check(made)
+      if not writers:
+        writers = [
+          stack.enter_context(_writer(path, made.schema)) for path in paths
+        ]
+      for writer in writers:
+        writer.write_table(made)
+      bar.update(size)
+
+
+def checker(schema: Schema, bins: int) -> Callable[[pa.Table], None]:
+  """Raises ValueError where a table is not as declared, or off its grid."""
+
+  def check(made: pa.Table) -> None:
+    names = [column.name for column in schema]
+    if made.column_names != names:
+      raise ValueError(
+        f"the rows have the columns {made.column_names}, the schema {names}"
+      )
+    snapped = declared.snapped(made, schema, bins)
+    for name in made.column_names:
+      if not snapped[name].combine_chunks().equals(made[name].combine_chunks()):
+        raise ValueError(
+          f"column {name!r} holds numbers that are not among the {bins} values"
+          " between its declared bounds"
+        )
+
+  return check
+
+
+def read(path: pathlib.Path, schema: Schema) -> Iterator[pa.Table]:
+  """The chunks of a released file.
+
+  Raises:
+    ValueError: it cannot be read, or has other columns or types.
+  """
+  kinds = {c.name: pa.type_for_alias(c.type) for c in schema}
+  try:
+    if path.suffix == ".parquet":
+      yield from map(_table, pq.ParquetFile(path).iter_batches(CHUNK))
+      return
+    options = pyarrow.csv.ConvertOptions(
+      column_types=kinds, strings_can_be_null=True, null_values=[""]
+    )
+    options.quoted_strings_can_be_null = False
+    with pyarrow.csv.open_csv(path, convert_options=options) as reader:
+      yield from map(_table, reader)
+  except pa.ArrowException as error:
+    text = " ".join(str(error).split())[:200]
+    raise ValueError(f"{path} cannot be read: {text}") from error
+
+
+def table(path: pathlib.Path, schema: Schema, most: int) -> pa.Table:
+  """The first rows of a released file, whole chunks of it."""
+  found, rows = [], 0
+  for chunk in read(path, schema):
+    found.append(chunk)
+    rows += chunk.num_rows
+    if rows >= most:
+      break
+  return pa.concat_tables(found).slice(0, most)
+
+
+def _table(batch: pa.RecordBatch) -> pa.Table:
+  return pa.Table.from_batches([batch])
+
+
+def _writer(path: pathlib.Path, schema: pa.Schema):
+  if path.suffix == ".csv":
+    return pyarrow.csv.CSVWriter(path, schema)
+  return pq.ParquetWriter(path, schema)
