@@ -5,8 +5,11 @@ import re
 
 import jax
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
+from adv_rec.data import declared, tabular
+from adv_rec.data.tabular import Column
 from adv_rec.experiments import experiment, options, reproduce
 from adv_rec.training import loop, parallel
 
@@ -14,6 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 FILES = sorted(path.relative_to(ROOT) for path in ROOT.glob("configs/**/*.py"))
 TABLES = [path for path in FILES if path.parts[1] == "tables"]
 CONFIGS = [path for path in FILES if path not in TABLES]
+RELEASES = [path for path in CONFIGS if path.parts[1] == "release"]
 
 # What makes a run small, where a config has the option.
 SMALL = {
@@ -41,6 +45,19 @@ def items(prepared):
   prepared.with_name("items.csv").write_text("\n".join(["id,kind", *rows]))
 
 
+@pytest.fixture(autouse=True, scope="module")
+def table(prepared):
+  """A declared table of three columns, beside the data."""
+  kinds = ("a", "b", "c")
+  schema = (
+    *(Column(name, "category", "string", kinds) for name in ("income", "job")),
+    Column("age", "integer", "int64", (), 17, 90),
+  )
+  tabular.save(prepared.with_name("table.json"), schema)
+  rows = declared.made_up(schema, 200, 0, narrow=False)
+  pq.write_table(rows, prepared.with_name("table.parquet"))
+
+
 def load(path, prepared=None, **changes):
   config = options.load(ROOT / path)
   present = dict(options._leaves(config))
@@ -48,6 +65,9 @@ def load(path, prepared=None, **changes):
     changes |= {"dataset": "", "data.prepared": str(prepared)}
   if prepared and "data.items" in present:
     changes["data.items"] = str(prepared.with_name("items.csv"))
+  if prepared and "data.schema" in present:
+    changes["data.path"] = str(prepared.with_name("table.parquet"))
+    changes["data.schema"] = str(prepared.with_name("table.json"))
   if prepared and "segment" in present:
     changes["segment"] = "kind"
   changes |= {n: str(v) for n, v in SMALL.items() if n in present}
@@ -59,7 +79,9 @@ def docstring(path):
   return (ROOT / path).read_text().split('"""')[1]
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=str)
+@pytest.mark.parametrize(
+  "path", [path for path in CONFIGS if path not in RELEASES], ids=str
+)
 def test_a_config_builds_and_plays_a_step(path, prepared, tmp_path):
   config = load(path, prepared)
   try:
@@ -85,6 +107,15 @@ def test_a_config_builds_and_plays_a_step(path, prepared, tmp_path):
       old, new = (jax.tree.leaves(p[player]) for p in (before, state.params))
       changed = [np.any(a != b) for a, b in zip(old, new, strict=True)]
       assert any(changed), f"the step left {player} as it was"
+
+
+@pytest.mark.parametrize("path", RELEASES, ids=str)
+def test_a_release_is_of_a_private_config_that_builds(path):
+  private = load(pathlib.Path("configs", "private", path.name)).to_dict()
+  released = load(path).to_dict()
+  of_its_own = {"title", "release"}
+  assert released.keys() - private.keys() <= of_its_own
+  assert all(released[n] == private[n] for n in private.keys() - of_its_own)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=str)
