@@ -125,11 +125,14 @@ def _bought(
   if not path.exists():
     p, ledger = config.privacy, released.ledger(config, folder)
     own = secret.keep(folder / "secret")
+
+    def parts(noise: float) -> list[Gaussian]:
+      return [Gaussian(one) for one in noises(noise, p.shares)]
+
+    # As the ledger will count them, not as one of the same zCDP: an accountant
+    # rounds up, and the last part must not be refused.
     noise = noises(
-      accounting.calibrate(
-        p.epsilon, p.delta, lambda noise: [Gaussian(noise)], p.accountant
-      ),
-      p.shares,
+      accounting.calibrate(p.epsilon, p.delta, parts, p.accountant), p.shares
     )
     for name, one in noise._asdict().items():
       ledger.spend(name, Gaussian(one), secret.digest(own))

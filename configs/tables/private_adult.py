@@ -48,8 +48,7 @@ def get_table():
       more. Settings were chosen on validation rows at epsilon 1 (marginals) and
       8 and 2 (GAN), with runs that cost privacy too and are not in the
       accounts. Epsilon infinity: the same GAN, without clip and noise and with
-      exact counts. Marginals: as measured with the target; without: as MST has
-      it.""",
+      exact counts.""",
     "metrics": [
       "logistic_auc",
       "logistic_auc_real",
