@@ -171,14 +171,14 @@ def _bought(
       for line in ledger.spends()
       if line["name"].startswith(EARLIER)
     ]
+
+    def parts(noise: float) -> list[Gaussian]:
+      return [*earlier, *(Gaussian(one) for one in noises(noise, p.shares))]
+
+    # As the ledger will count them, not as one of the same zCDP: an accountant
+    # rounds up, and the last part must not be refused.
     noise = noises(
-      accounting.calibrate(
-        p.epsilon,
-        p.delta,
-        lambda noise: [*earlier, Gaussian(noise)],
-        p.accountant,
-      ),
-      p.shares,
+      accounting.calibrate(p.epsilon, p.delta, parts, p.accountant), p.shares
     )
     for name, one in noise._asdict().items():
       ledger.spend(name, Gaussian(one), secret.digest(own))

@@ -90,14 +90,6 @@ SAMPLES = {
   "coverage": Metric(
     "Coverage", "Share of real examples with a sample nearby.", 3
   ),
-  "logistic_auc": Metric(
-    "AUROC",
-    "Logistic regression that learnt from the release, on real rows.",
-    3,
-  ),
-  "logistic_auc_real": Metric(
-    "AUROC, real", "The same, learnt from the real rows.", 3, 0
-  ),
   "spent": Metric("Epsilon", "What was spent, at the table's delta.", 2, 0),
   "identity": Metric(
     "Identity", "How far the answer is the condition: 1 the same.", 3, 0
