@@ -6,10 +6,10 @@ r"""Our audit of synthetic tables against Anonymeter's, on Adult.
 
 A generator learns one half of Adult, the other half is the control. Attacked
 are its sample ("generator"), the same with a tenth of the rows replaced by rows
-of the source ("leak"), the same with the source a control of a third as many
-rows ("leak, small control") and, with --package_data, the sample and the
-control that Anonymeter itself carries (adults_syn_ctgan.csv.gz and
-adults_control.csv.gz; the source is then what Adult has beside that control).
+of the source ("leak"), that one with a third of the control ("leak, small
+control") and, with --package_data, the sample and the control that Anonymeter
+itself carries (adults_syn_ctgan.csv.gz and adults_control.csv.gz; the source is
+then what Adult has beside that control).
 
 Both make the same attacks (Giomi et al. 2023, arXiv:2211.10459), as many of
 each, at the same confidence: singling out by predicates of 1, 3 and all
