@@ -270,6 +270,48 @@ def test_predicates_isolate_a_row_of_the_release():
   assert audit_risks.singling_out(rows, rows, [], 0.95, rng) == {"attacks": 0}
 
 
+def test_a_large_source_hides_no_one_behind_a_small_control():
+  """Half of the predicates name one row of the source, half name no one."""
+  names = np.arange(3000.0)[:, None]
+  source, control = names, names[:1000] + 1e4
+  guesses = [
+    (Condition(0, "=", float(x)),) for x in (*range(300), *range(-300, 0))
+  ]
+
+  def found(real, held):
+    rng = np.random.default_rng(0)
+    return audit_risks.singling_out(real, held, guesses, 0.95, rng)
+
+  alike = found(source, names + 1e4)
+  assert alike["risk"]["value"] == pytest.approx(0.5, abs=0.01)
+  few = found(source, control)
+  assert few["source"]["value"] == pytest.approx(1 / 6, abs=0.05)
+  assert few["risk"]["low"] < 0.5 < few["risk"]["high"]
+  assert few["risk"]["low"] > 0.35
+  # A row that occurs twice is one person's.
+  assert found(np.repeat(source, 2, axis=0), np.repeat(control, 3, axis=0)) == (
+    few
+  )
+  assert found(control, source)["risk"]["value"] == 0
+  columns = audit_rows.Columns(("x",), np.array([True]), np.array([1.0]))
+  rng = np.random.default_rng(0)
+  twice = np.repeat(names[:50], 2, axis=0)
+  assert len(audit_risks.univariate(twice, columns, 99, rng)) == 52
+
+
+def test_the_order_of_a_release_says_nothing(folder):
+  """Of equally close rows it is not the first, or the last, that is taken."""
+  copied, others = people(ROWS, 0).slice(0, 300), people(ROWS, 2).slice(0, 900)
+  rates = []
+  for name, parts in (("first", (copied, others)), ("last", (others, copied))):
+    write(pa.concat_tables(parts), folder / f"{name}.csv")
+    options = {"attacks": 600, "quasi": ["age", "city", "member"]}
+    found = audited(folder, f"{name}.csv", **options)
+    rates.append(found["linkability"]["source"])
+  first, last = rates
+  assert last["low"] < first["value"] < last["high"]
+
+
 def test_a_release_of_one_row_says_one_thing():
   """All rows alike, and alike a real one: no evidence of a leak."""
   rng = np.random.default_rng(0)

@@ -16,12 +16,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from adv_rec.evaluation.audit_bounds import residual, wilson
+from adv_rec.evaluation.audit_bounds import Estimate, residual, wilson
 from adv_rec.evaluation.audit_copies import same_size, sample
-from adv_rec.evaluation.audit_rows import Columns, nearest
+from adv_rec.evaluation.audit_rows import Columns, distinct, nearest
 
 _TOLERANCE = 0.05  # of a guessed number, relative to the true one
-_TRIES = 20  # predicates that are made for each that is wanted
+_TRIES = 100  # predicates that are made for each that is wanted
+_BLOCK = 1000  # of these are drawn at once
 
 
 class Condition(NamedTuple):
@@ -50,10 +51,14 @@ def singling_out(
 ) -> dict[str, Any]:
   """Predicates that are true of exactly one row of as many rows of each.
 
+  Rows that occur twice count once. The larger of source and control is cut,
+  since what a predicate isolates depends on how many rows there are. Whom a
+  release gives away is then in the cut with the chance M / N only, so that the
+  risk of a source of N rows is N / M times what the cut shows.
+
   Args:
     source: [N, C].
-    control: [M, C]; the larger of the two is cut, since what a predicate
-      isolates depends on how many rows there are.
+    control: [M, C].
     predicates: guesses, made by `univariate` or `multivariate`.
     confidence: of the intervals.
     rng: draws the rows.
@@ -61,11 +66,14 @@ def singling_out(
   Returns:
     See `_result`; no rates if there are no predicates.
   """
+  source, control = distinct(source), distinct(control)
   some, others = same_size(source, control, rng)
   hits = [
-    sum(matches(rows, p) == 1 for p in predicates) for rows in (some, others)
+    sum(matches(rows, p) == 1 for p in predicates)
+    for rows in map(np.asfortranarray, (some, others))
   ]
-  return _result(hits[0], hits[1], len(predicates), confidence)
+  times = len(source) / len(some)
+  return _result(hits[0], hits[1], len(predicates), confidence, times)
 
 
 def univariate(
@@ -75,6 +83,7 @@ def univariate(
   rng: np.random.Generator,
 ) -> list[Predicate]:
   """Guesses of one column: values that occur once, and the ends of numbers."""
+  synthetic = np.asfortranarray(distinct(synthetic))
   found: list[Predicate] = []
   for j, numeric in enumerate(columns.numeric):
     values, counts = np.unique(synthetic[:, j], return_counts=True)
@@ -108,26 +117,30 @@ def multivariate(
   Args:
     synthetic: [S, C].
     columns: of these.
-    most: predicates to find; fewer come where fewer are found in 20 tries each.
+    most: predicates to find; fewer come where fewer are found in 100 tries
+      each.
     rng: draws.
     width: columns of a predicate.
   """
   number, numeric = len(columns.names), columns.numeric.tolist()
+  synthetic = np.asfortranarray(distinct(synthetic))
   medians = [
     np.median(x[~np.isnan(x)]) if (~np.isnan(x)).any() else np.nan
     for x in synthetic.T
   ]
   found: dict[Predicate, None] = {}  # a set that keeps its order
-  for _ in range(_TRIES * most):
-    if len(found) == most:
-      break
-    row = synthetic[rng.integers(len(synthetic))]
-    chosen = np.sort(rng.choice(number, min(width, number), replace=False))
-    predicate = tuple(
-      _condition(int(j), row[j], numeric[j], medians[j]) for j in chosen
-    )
-    if predicate not in found and matches(synthetic, predicate) == 1:
-      found[predicate] = None
+  for start in range(0, _TRIES * most, _BLOCK):
+    size = min(_BLOCK, _TRIES * most - start)
+    picked = synthetic[rng.integers(len(synthetic), size=size)].tolist()
+    orders = rng.permuted(np.tile(np.arange(number), (size, 1)), axis=1)
+    for row, chosen in zip(picked, np.sort(orders[:, :width]), strict=True):
+      predicate = tuple(
+        _condition(j, row[j], numeric[j], medians[j]) for j in chosen.tolist()
+      )
+      if predicate not in found and matches(synthetic, predicate) == 1:
+        found[predicate] = None
+        if len(found) == most:
+          return list(found)
   return list(found)
 
 
@@ -142,7 +155,7 @@ def matches(rows: np.ndarray, predicate: Predicate) -> int:
       true &= x >= value
     else:
       true &= np.isnan(x) if np.isnan(value) else x == value
-  return int(true.sum())
+  return int(np.count_nonzero(true))
 
 
 def linkability(
@@ -247,14 +260,15 @@ def _attacked(
 
 
 def _result(
-  main: int, base: int, attacks: int, confidence: float
+  main: int, base: int, attacks: int, confidence: float, times: float = 1.0
 ) -> dict[str, Any]:
-  """Rates with Wilson's intervals, the risk with its own."""
+  """Rates with Wilson's intervals; the risk with its own, so many times."""
   if not attacks:
     return {"attacks": 0}
+  risk = residual(main, base, attacks, confidence)
   return {
     "attacks": attacks,
     "source": wilson(main, attacks, confidence)._asdict(),
     "control": wilson(base, attacks, confidence)._asdict(),
-    "risk": residual(main, base, attacks, confidence)._asdict(),
+    "risk": Estimate(*(min(times * x, 1.0) for x in risk))._asdict(),
   }

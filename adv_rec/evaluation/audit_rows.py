@@ -99,6 +99,14 @@ def keys(rows: np.ndarray) -> list[bytes]:
   return [row.tobytes() for row in np.ascontiguousarray(plain)]
 
 
+def distinct(rows: np.ndarray) -> np.ndarray:
+  """The first of each kind of row. [N, C] -> [at most N, C]."""
+  first: dict[bytes, int] = {}
+  for i, key in enumerate(keys(rows)):
+    first.setdefault(key, i)
+  return rows[list(first.values())]
+
+
 def _nearest(left, right, numeric, count):
   total = np.zeros((len(left), len(right)), np.float32)
   for j, is_number in enumerate(numeric):

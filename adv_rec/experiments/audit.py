@@ -70,6 +70,9 @@ def audit(
   def rng(of: int) -> np.random.Generator:
     return np.random.default_rng([seed, of])
 
+  # Of rows that are equally close the first is taken: so it is any of them.
+  made = made[rng(3).permutation(len(made))]
+  rows = (real, held, made)
   _logger.info("copies and closest records")
   result: dict[str, Any] = {
     "rows": {label: table.num_rows for label, table in tables.items()},
