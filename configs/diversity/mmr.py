@@ -1,0 +1,23 @@
+"""Maximal marginal relevance (Carbonell & Goldstein 1998) of a recommender.
+
+  python scripts/train.py --config=configs/diversity/mmr.py:base=ease --workdir=/tmp/mmr
+
+Half a minute on 2 CPU cores. Ours: see docs/results.md (generated).
+"""
+
+import pathlib
+
+from adv_rec.experiments import diversity, options
+
+_RECOMMENDERS = pathlib.Path(__file__).parents[1] / "recommend"
+
+
+def get_config(arg: str = ""):
+  """Options: base=NAME, weight=SHARE, or any other of the config."""
+  given = options.parse(arg)
+  file = _RECOMMENDERS / f"{given.pop('base', 'ridge_svd')}.py"
+  dataset = f"dataset={given['dataset']}" if "dataset" in given else ""
+  config = diversity.mmr_config(options.load(file, dataset))
+  config.name = "mmr"
+  config.title = "MMR"
+  return options.override(config, given)
