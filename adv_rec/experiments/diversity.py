@@ -21,8 +21,10 @@ from adv_rec.games.item_prices import item_prices as prices_game
 from adv_rec.games.recommend import closed_form
 from adv_rec.models import reranking
 from adv_rec.training.step import init_state
-from adv_rec.types import Scorer
+from adv_rec.types import Params, Scorer
 
+# Options of a base that are those of the whole config.
+_SHARED = ("seed", "dataset", "data", "fit", "evaluation")
 _USERS_AT_ONCE = 256
 _SCALE_OF = 100  # candidates
 
@@ -36,15 +38,34 @@ class Base(NamedTuple):
     items: [U, C] int32 candidates, best first, none from the user's history;
       0 where there is none.
     scores: [U, C] of these, in units of the deviation of a user's hundred best,
-      so that a bias weighs alike for all users; -inf there.
-    counts: [I] users who have the item.
+      so that a bias weighs alike for all users, less the penalty; -inf there.
   """
 
   data: Dataset
   scorer: Scorer
   items: jax.Array
   scores: jax.Array
-  counts: np.ndarray
+
+
+def base_config(folder: pathlib.Path, given: dict[str, str]) -> Config:
+  """The config of a recommender, which the option base=NAME names.
+
+  Args:
+    folder: of the recommenders' configs.
+    given: options; base is taken out.
+
+  Raises:
+    ValueError: there is no such recommender.
+  """
+  name = given.pop("base", "ridge_svd")
+  file = folder / f"{name}.py"
+  if not file.is_file():
+    raise ValueError(
+      f"config option base={name}: there is no {folder.name}/{name}.py in"
+      " configs/; choose ease, say"
+    )
+  dataset = f"dataset={given['dataset']}" if "dataset" in given else ""
+  return options.load(file, dataset)
 
 
 def default_config(base: Config) -> Config:
@@ -58,11 +79,10 @@ def default_config(base: Config) -> Config:
   config.base = {
     name: value for name, value in base.items() if name not in _SHARED
   }
-  config.candidates = 100  # of each user, which are ranked anew
+  config.candidates = 300  # of each user, which are ranked anew
+  # The scores of an item that c users have are less by penalty x log(1 + c).
+  config.penalty = 0.0
   return config
-
-
-_SHARED = ("seed", "dataset", "data", "fit", "evaluation")
 
 
 def mmr_config(base: Config) -> Config:
@@ -97,23 +117,22 @@ def mmr(config: Config, workdir: pathlib.Path) -> Experiment:
 
 
 def popularity_penalty_config(base: Config) -> Config:
-  """The default config of the penalty."""
+  """The default config of the penalty on popularity."""
   config = default_config(base)
   config.experiment = "adv_rec.experiments.diversity.popularity_penalty"
-  config.weight = 1.0  # in deviations of the candidates' scores
+  config.penalty = 1.0
   return config
 
 
 def popularity_penalty(config: Config, workdir: pathlib.Path) -> Experiment:
-  """Scores less weight x log(1 + users who have the item)."""
-  options.at_least(0, config, "weight")
+  """The candidates by what the penalty leaves of their scores."""
   base = _open(config, workdir)
-  bias = -config.weight * jnp.log1p(jnp.asarray(base.counts, jnp.float32))
+  no_bias = jnp.zeros(base.data.num_items)
   return ranking_experiment(
     config,
     base.data,
-    closed_form(lambda: {"bias": bias}),
-    lambda params: _biased(config, base, params["bias"]),
+    closed_form(lambda: {"lists": _biased(config, base, no_bias)}),
+    lambda params: reranking.lists_first(base.scorer, params["lists"]),
   )
 
 
@@ -142,6 +161,11 @@ def item_prices(config: Config, workdir: pathlib.Path) -> Experiment:
     1, config, "places", "batch_size", "epochs", "checkpoint_every"
   )
   options.above_zero(config, "learning_rate")
+  if config.places > config.candidates:
+    raise ValueError(
+      f"config option places={config.places}: a user has no more than"
+      f" candidates={config.candidates}"
+    )
   base = _open(config, workdir)
   users = base.data.num_users
   size = min(config.batch_size, users)
@@ -156,6 +180,10 @@ def item_prices(config: Config, workdir: pathlib.Path) -> Experiment:
     places=config.places,
   )
 
+  def scorer(params: Params) -> Scorer:
+    lists = _biased(config, base, -config.strength * params["price"])
+    return reranking.lists_first(base.scorer, lists)
+
   items, scores = np.asarray(base.items), np.asarray(base.scores)
 
   def epoch_rows(epoch: int) -> dict[str, np.ndarray]:
@@ -166,18 +194,16 @@ def item_prices(config: Config, workdir: pathlib.Path) -> Experiment:
     config,
     base.data,
     game,
-    lambda params: _biased(config, base, -config.strength * params["price"]),
+    scorer,
     batching.stream(epoch_rows, users, size),
     recommend.make_schedule(config, steps),
     player="adversary",
   )
 
 
-def _biased(config: Config, base: Base, bias: jax.Array) -> Scorer:
-  lists = reranking.biased(
-    base.items, base.scores, bias, max(config.evaluation.ks)
-  )
-  return reranking.lists_first(base.scorer, lists)
+def _biased(config: Config, base: Base, bias: jax.Array) -> jax.Array:
+  k = max(config.evaluation.ks)
+  return reranking.biased(base.items, base.scores, bias, k)
 
 
 def _open(config: Config, workdir: pathlib.Path) -> Base:
@@ -188,6 +214,7 @@ def _open(config: Config, workdir: pathlib.Path) -> Base:
   """
   longest = max(config.evaluation.ks)
   options.at_least(longest, config, "candidates")
+  options.at_least(0, config, "penalty")
   of_base = recommend.default_config()
   for name in _SHARED:
     of_base[name] = config[name]
@@ -220,10 +247,11 @@ def _open(config: Config, workdir: pathlib.Path) -> Base:
   scores = np.where(ranked < 0, np.nan, scores)
   scale = np.nanstd(scores[:, :_SCALE_OF], axis=1, keepdims=True)
   scores = scores / np.where(scale > 0, scale, 1.0)
+  counts = np.bincount(history[1], minlength=data.num_items)
+  scores = scores - config.penalty * np.log1p(counts)[items]
   return Base(
     data,
     scorer,
     jnp.asarray(items),
     jnp.asarray(np.nan_to_num(scores, nan=-np.inf), jnp.float32),
-    np.bincount(history[1], minlength=data.num_items),
   )

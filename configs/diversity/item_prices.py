@@ -15,9 +15,8 @@ _RECOMMENDERS = pathlib.Path(__file__).parents[1] / "recommend"
 def get_config(arg: str = ""):
   """Options: base=NAME, strength=NUMBER, or any other of the config."""
   given = options.parse(arg)
-  file = _RECOMMENDERS / f"{given.pop('base', 'ridge_svd')}.py"
-  dataset = f"dataset={given['dataset']}" if "dataset" in given else ""
-  config = diversity.item_prices_config(options.load(file, dataset))
+  base = diversity.base_config(_RECOMMENDERS, given)
+  config = diversity.item_prices_config(base)
   config.name = "item_prices"
   config.title = "Item prices"
   return options.override(config, given)

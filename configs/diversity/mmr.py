@@ -15,9 +15,8 @@ _RECOMMENDERS = pathlib.Path(__file__).parents[1] / "recommend"
 def get_config(arg: str = ""):
   """Options: base=NAME, weight=SHARE, or any other of the config."""
   given = options.parse(arg)
-  file = _RECOMMENDERS / f"{given.pop('base', 'ridge_svd')}.py"
-  dataset = f"dataset={given['dataset']}" if "dataset" in given else ""
-  config = diversity.mmr_config(options.load(file, dataset))
+  base = diversity.base_config(_RECOMMENDERS, given)
+  config = diversity.mmr_config(base)
   config.name = "mmr"
   config.title = "MMR"
   return options.override(config, given)

@@ -13,11 +13,10 @@ _RECOMMENDERS = pathlib.Path(__file__).parents[1] / "recommend"
 
 
 def get_config(arg: str = ""):
-  """Options: base=NAME, weight=NUMBER, or any other of the config."""
+  """Options: base=NAME, penalty=NUMBER, or any other of the config."""
   given = options.parse(arg)
-  file = _RECOMMENDERS / f"{given.pop('base', 'ridge_svd')}.py"
-  dataset = f"dataset={given['dataset']}" if "dataset" in given else ""
-  config = diversity.popularity_penalty_config(options.load(file, dataset))
+  base = diversity.base_config(_RECOMMENDERS, given)
+  config = diversity.popularity_penalty_config(base)
   config.name = "popularity_penalty"
   config.title = "Popularity penalty"
   return options.override(config, given)
