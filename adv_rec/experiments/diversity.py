@@ -89,7 +89,7 @@ def mmr_config(base: Config) -> Config:
   """The default config of maximal marginal relevance."""
   config = default_config(base)
   config.experiment = "adv_rec.experiments.diversity.mmr"
-  config.weight = 0.6  # of relevance; 1: the base's own ranking
+  config.weight = 0.56  # of relevance; 1: the base's own ranking
   return config
 
 
@@ -120,7 +120,7 @@ def popularity_penalty_config(base: Config) -> Config:
   """The default config of the penalty on popularity."""
   config = default_config(base)
   config.experiment = "adv_rec.experiments.diversity.popularity_penalty"
-  config.penalty = 1.0
+  config.penalty = 1.1
   return config
 
 
@@ -142,7 +142,7 @@ def item_prices_config(base: Config) -> Config:
   config.experiment = "adv_rec.experiments.diversity.item_prices"
   config.update(
     {
-      "strength": 2.5,  # of coverage, in deviations of the candidates' scores
+      "strength": 2.6,  # of coverage, in deviations of the candidates' scores
       "places": 10,  # that coverage counts
       "learning_rate": 0.05,  # of the adversary; falls to 0 along a cosine
       "batch_size": 4096,  # users; all of them where there are fewer
