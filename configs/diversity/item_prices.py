@@ -2,7 +2,7 @@
 
   python scripts/train.py --config=configs/diversity/item_prices.py:base=ease --workdir=/tmp/item_prices
 
-Half a minute on 2 CPU cores. Ours: see docs/results.md (generated).
+A minute on 2 CPU cores. Ours: see docs/results.md (generated).
 """
 
 import pathlib

@@ -2,7 +2,7 @@
 
   python scripts/train.py --config=configs/diversity/mmr.py:base=ease --workdir=/tmp/mmr
 
-Half a minute on 2 CPU cores. Ours: see docs/results.md (generated).
+A minute on 2 CPU cores. Ours: see docs/results.md (generated).
 """
 
 import pathlib
