@@ -27,6 +27,8 @@ SMALL = {
   "privacy.accountant": "rdp",
   "most": 3,
   "base.dim": 4,
+  "base.model.dim": 4,
+  "candidates": 32,
   "model.length": 8,
   "model.hidden": 16,
   "model.latent": 4,
