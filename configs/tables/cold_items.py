@@ -30,7 +30,9 @@ def get_table():
       sets of them, the others on the first set. The cold test items are ranked
       among themselves; for All, among all items, where what the household buys
       in the last fifth of its purchases counts, warm or cold. The counts are
-      those of seed 0. The generators on top of the ridge add to its scores.""",
+      those of seed 0. The generators on top of the ridge add to its scores. LARA
+      is made to rank users for an item; asked for items of a user, it knows
+      nothing of what sells.""",
     "metrics": [
       "ndcg@10",
       "recall@10",
