@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import math
 import pathlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -47,7 +48,7 @@ from adv_rec.privacy import accounting, behaviour, secret
 from adv_rec.privacy.accounting import Gaussian
 from adv_rec.privacy.ledger import Budget, Ledger
 from adv_rec.training import parallel
-from adv_rec.types import Params, State
+from adv_rec.types import Params, Scorer, State
 
 # Design -> its sums, and the part of the budget of each (of 1 / variance).
 # Chosen on rows cut from Gowalla's train part, of users and not of a release.
@@ -127,10 +128,18 @@ def release(config: Config, workdir: pathlib.Path) -> Experiment:
 
   def finish(state: State) -> dict[str, Any]:
     found = dict(built.finish(state))
+    whole = _scorer(_fit(config, real, real))
     for part in ("validation", "test"):
       if f"{part}/users" in found["metrics"]:
+        evaluator = Evaluator(data, config.evaluation, part, config.fit)
+        popular = closed_form.popularity_scorer(
+          closed_form.popularity(made.item, data.num_items)
+        )
         found["metrics"] |= _beside(
-          config, data, part, made, real, found["metrics"]
+          evaluator.accuracy(whole),
+          evaluator.accuracy(popular),
+          part,
+          found["metrics"],
         )
     return found | {"privacy": _spent(config, workdir)}
 
@@ -138,26 +147,23 @@ def release(config: Config, workdir: pathlib.Path) -> Experiment:
 
 
 def _beside(
-  config: Config,
-  data: Dataset,
+  whole: Mapping[str, float],
+  popular: Mapping[str, float],
   part: str,
-  made: Pairs,
-  real: sparse.csr_array,
-  metrics: dict[str, float],
+  metrics: Mapping[str, float],
 ) -> dict[str, float]:
   """The same recommender of the real rows, and popularity in the release.
+
+  Args:
+    whole: accuracies of the first.
+    popular: of the second.
+    part: that they are of.
+    metrics: of the recommender of the release.
 
   Returns:
     "real_ndcg@k", "popular_ndcg@k", and "share_ndcg@k", what of the first
     the release reaches.
   """
-  evaluator = Evaluator(data, config.evaluation, part, config.fit)
-  whole = evaluator.accuracy(_scorer(_fit(config, real, real)))
-  popular = evaluator.accuracy(
-    closed_form.popularity_scorer(
-      closed_form.popularity(made.item, data.num_items)
-    )
-  )
   found = {}
   for name in (name for name in whole if name.startswith("ndcg@")):
     found[f"{part}/real_{name}"] = whole[name]
@@ -183,7 +189,7 @@ def _fit(
   )
 
 
-def _scorer(params: Params):
+def _scorer(params: Params) -> Scorer:
   sizes = (len(params[name]) for name in ("user", "item"))
   return MatrixFactorization(*sizes).scorer(params)
 

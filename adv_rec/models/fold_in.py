@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 from scipy import linalg, sparse
-from scipy.sparse.linalg import svds
+from sklearn.utils import extmath
 
 from adv_rec.types import Params
 
 _BLOCK = 4096  # items
+_PASSES = 5  # of subspace iteration
 
 
 def matrix(
@@ -46,18 +47,18 @@ def ridge_svd(
   Args:
     fitted: [M, I].
     served: [U, I].
-    dim: D, less than min(M, I).
+    dim: D, at most min(M, I).
     l2: at least 0.
     user_exponent: a.
     item_exponent: b.
-    seed: of the first vector of the iteration.
+    seed: of the first subspace of the iteration.
 
   Raises:
     ValueError: dim is out of range.
   """
-  if not 1 <= dim < min(fitted.shape):
+  if not 1 <= dim <= min(fitted.shape):
     raise ValueError(
-      f"ridge_svd needs dim between 1 and {min(fitted.shape) - 1}; got {dim}"
+      f"ridge_svd needs dim between 1 and {min(fitted.shape)}; got {dim}"
     )
   rows, columns = (
     np.maximum(np.asarray(fitted.sum(axis=axis)).ravel(), 1.0)
@@ -69,8 +70,9 @@ def ridge_svd(
     @ fitted
     @ sparse.diags_array(1 / scale)
   )
-  start = np.random.default_rng(seed).normal(size=min(fitted.shape))
-  found: Any = svds(normal.astype(np.float64), dim, v0=start)
+  found: Any = extmath.randomized_svd(
+    normal, dim, n_oversamples=dim + 10, n_iter=_PASSES, random_state=seed
+  )
   values, v = found[1], found[2].T
   kept = values**2 / np.maximum(values**2 + l2, 1e-12)
   return {
