@@ -242,7 +242,7 @@ def draw(config: Config, sums: _Sums) -> tuple[np.ndarray, np.ndarray]:
     sums.rows, sums.noise["counts"], sums.rng("counts")
   )
   # A user with n items adds sqrt(n) to the counts.
-  users = sums.rows.shape[0]
+  users = len(sums.rows.indptr) - 1
   length = max(counted.sum() / users, 1.0) ** 2
   rng = np.random.default_rng([config.seed, 0])
   wanted = config.users or users

@@ -56,21 +56,20 @@ def ridge_svd(
   Raises:
     ValueError: dim is out of range.
   """
-  if not 1 <= dim <= min(fitted.shape):
-    raise ValueError(
-      f"ridge_svd needs dim between 1 and {min(fitted.shape)}; got {dim}"
-    )
   rows, columns = (
     np.maximum(np.asarray(fitted.sum(axis=axis)).ravel(), 1.0)
     for axis in (1, 0)
   )
+  if not 1 <= dim <= (smaller := min(len(rows), len(columns))):
+    raise ValueError(f"ridge_svd needs dim between 1 and {smaller}; got {dim}")
   scale = columns**item_exponent
   normal = (
     sparse.diags_array(rows**-user_exponent)
     @ fitted
     @ sparse.diags_array(1 / scale)
   )
-  found: Any = extmath.randomized_svd(
+  decompose: Any = extmath.randomized_svd
+  found = decompose(
     normal, dim, n_oversamples=dim + 10, n_iter=_PASSES, random_state=seed
   )
   values, v = found[1], found[2].T
@@ -104,7 +103,7 @@ def ease(
   np.fill_diagonal(system, system.diagonal() + l2)
   inverse = linalg.inv(system, overwrite_a=True).astype(np.float32)
   columns, item = fitted.tocsc(), []
-  for first in range(0, fitted.shape[1], _BLOCK):
+  for first in range(0, len(columns.indptr) - 1, _BLOCK):
     own = columns[:, first : first + _BLOCK].toarray()
     d = 1.0 - np.sum(own * (inverse @ own), axis=0)
     item.append((own / d).T)

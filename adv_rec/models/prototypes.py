@@ -80,7 +80,8 @@ def item_clusters(
   norm = np.linalg.norm(points, axis=1, keepdims=True)
   points /= np.maximum(norm, 1e-12)
   seed = int(rng.integers(2**31))
-  means = cluster.KMeans(clusters, n_init=3, random_state=seed)
+  k_means: Any = cluster.KMeans
+  means = k_means(clusters, n_init=3, random_state=seed)
   return means.fit_predict(points)
 
 
