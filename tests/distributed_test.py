@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from adv_rec.data import interactions, planted
 from adv_rec.data.protocol import Protocol
@@ -129,6 +130,7 @@ def test_two_processes_are_one_run(log, tmp_path):
     np.testing.assert_allclose(a["ndcg@10"], b["ndcg@10"], atol=5e-3)
 
 
+@pytest.mark.slow
 def test_each_process_streams_its_own_shards(tmp_path):
   # As many rows in each shard, so that no lane lies in both halves of a batch.
   user, item = planted.tastes(96, 64, per_user=12)
