@@ -12,7 +12,7 @@ from scipy import sparse
 from adv_rec.experiments import experiment, options
 from adv_rec.experiments import private_behaviour as task
 from adv_rec.models import fold_in, prototypes
-from adv_rec.privacy import accounting, behaviour
+from adv_rec.privacy import accounting, behaviour, secret
 from adv_rec.privacy.accounting import Gaussian
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -28,7 +28,7 @@ def histories(seed=0, users=SHAPE[0]):
 
 
 def rows(most=7, name="bounded"):
-  rng = behaviour.stream(SECRET, name)
+  rng = secret.generator(SECRET, name.encode())
   return behaviour.bounded(*histories(), 30, most, rng)
 
 
@@ -55,7 +55,7 @@ def sums(made, noise=0.0, member=None):
   member = np.arange(made.shape[0]) % 3 if member is None else member
 
   def rng(name):
-    return behaviour.stream(SECRET, name)
+    return secret.generator(SECRET, name.encode())
 
   items = np.array([4, 0, 9, 17, 22])
   return {
@@ -96,13 +96,15 @@ def test_sums_without_noise_are_exact_and_noise_is_the_secrets():
   again = sums(rows(), 2.0)
   for name in noisy:
     np.testing.assert_array_equal(noisy[name], again[name])
-    other = behaviour.stream(b"x" * 32, name).normal(size=5)
-    assert not np.any(behaviour.stream(SECRET, name).normal(size=5) == other)
+    other = secret.generator(b"x" * 32, name.encode()).normal(size=5)
+    assert not np.any(
+      secret.generator(SECRET, name.encode()).normal(size=5) == other
+    )
   empty = sparse.csr_array((1, 20_000))
-  noise = behaviour.counts(empty, 3.0, behaviour.stream(SECRET, "counts"))
+  noise = behaviour.counts(empty, 3.0, secret.generator(SECRET, b"counts"))
   assert abs(noise.std() - 3.0) < 0.06 and abs(noise.mean()) < 0.1
   large = np.arange(300)
-  noise = behaviour.gram(empty, large, 3.0, behaviour.stream(SECRET, "gram"))
+  noise = behaviour.gram(empty, large, 3.0, secret.generator(SECRET, b"gram"))
   assert abs(noise[np.triu_indices(300)].std() - 3.0) < 0.06
 
 

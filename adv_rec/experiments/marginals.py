@@ -30,7 +30,6 @@ from adv_rec.experiments.options import Config
 from adv_rec.games.recommend import closed_form
 from adv_rec.privacy import accounting, estimation, marginals, probes, secret
 from adv_rec.privacy.accounting import Gaussian
-from adv_rec.privacy.ledger import EARLIER
 from adv_rec.privacy.marginals import Model, Noise
 from adv_rec.training.loop import Schedule
 from adv_rec.types import Probe, State
@@ -61,7 +60,7 @@ def marginals_config() -> Config:
         "accountant": "pld",
         # What columns, scores of pairs and edges have of the budget, in zCDP.
         "shares": (0.2, 0.1, 0.7),
-        "earlier": released.EARLIER,
+        "earlier": (),  # ledgers of runs before on these rows, paid too
         "penalty": 0.5,  # of the noise that an edge must be worth
       },
       "evaluation": {"samples": 0},
@@ -166,11 +165,7 @@ def _bought(
   if not path.exists():
     p, ledger = config.privacy, released.ledger(config, folder)
     own = secret.keep(folder / "secret")
-    earlier = [
-      Gaussian(**line["gaussian"])
-      for line in ledger.spends()
-      if line["name"].startswith(EARLIER)
-    ]
+    earlier = released.earlier(ledger)
 
     def parts(noise: float) -> list[Gaussian]:
       return [*earlier, *(Gaussian(one) for one in noises(noise, p.shares))]

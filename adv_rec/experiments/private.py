@@ -38,7 +38,6 @@ from adv_rec.models.tabular import Layout
 from adv_rec.privacy import accounting, counts, ghost, probes, secret
 from adv_rec.privacy.accounting import Gaussian
 from adv_rec.privacy.gradients import PrivateLoss, private
-from adv_rec.privacy.ledger import EARLIER
 from adv_rec.types import Batch, Game, Player, State, plain
 
 
@@ -56,7 +55,7 @@ def private_config() -> Config:
     # the fakes, which are not clipped, win however good they are.
     "clip": 10.0,
     "counts": 30.0,  # noise multiplier of the counts
-    "earlier": released.EARLIER,
+    "earlier": (),  # ledgers of runs before on these rows, paid too
   }
   config.batch_size = 2048  # rows that a sample is expected to have
   config.average = 0.97  # there are a few hundred steps
@@ -176,11 +175,7 @@ def _spend(
     rows._asdict(), config.batch_size, own, updates=config.updates
   )
   before = Gaussian(config.privacy.counts)
-  earlier = [
-    Gaussian(**what)
-    for name, what in written.items()
-    if name.startswith(EARLIER)
-  ]
+  earlier = released.earlier(ledger)
 
   def both(noise: float) -> list[Gaussian]:
     return [before, accounting.steps(sampler, noise, steps)]

@@ -70,7 +70,7 @@ class _Sums(NamedTuple):
   own: bytes  # the secret
 
   def rng(self, name: str) -> np.random.Generator:
-    return behaviour.stream(self.own, name)
+    return secret.generator(self.own, name.encode())
 
 
 def behaviour_config() -> Config:
@@ -217,7 +217,7 @@ def _make(config: Config, data: Dataset, workdir: pathlib.Path) -> None:
       *history,
       data.num_items,
       config.privacy.most,
-      behaviour.stream(own, "bounded"),
+      secret.generator(own, b"bounded"),
     )
     user, item = draw(config, _Sums(rows, noise, own))
     ids = data.items["id"][item]

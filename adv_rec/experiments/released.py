@@ -19,11 +19,8 @@ from adv_rec.experiments import options
 from adv_rec.experiments import tabular as tables
 from adv_rec.experiments.options import Config
 from adv_rec.privacy import accounting, secret
-from adv_rec.privacy.ledger import Budget, Ledger
-
-# Option privacy.earlier: ledgers of earlier runs on the same rows, which the
-# budget pays too.
-EARLIER = ()
+from adv_rec.privacy.accounting import Gaussian
+from adv_rec.privacy.ledger import EARLIER, Budget, Ledger
 
 
 class Table(NamedTuple):
@@ -114,6 +111,15 @@ def ledger(config: Config, folder: pathlib.Path) -> Ledger:
   )
   made.carry(p.earlier)
   return made
+
+
+def earlier(ledger: Ledger) -> list[Gaussian]:
+  """What runs before this one have spent on the same rows."""
+  return [
+    Gaussian(**line["gaussian"])
+    for line in ledger.spends()
+    if line["name"].startswith(EARLIER)
+  ]
 
 
 def measure(

@@ -15,21 +15,8 @@ before; the cluster of a user may, beside these, look at its own row only.
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 from scipy import sparse
-
-
-def stream(secret: bytes, name: str) -> np.random.Generator:
-  """The random numbers of one use of a secret: noise, or who is bounded how.
-
-  Args:
-    secret: of the run, see `privacy.secret`.
-    name: of the use; another name gives another stream.
-  """
-  digest = hashlib.blake2b(name.encode(), key=secret, digest_size=32).digest()
-  return np.random.default_rng(int.from_bytes(digest))
 
 
 def bounded(
