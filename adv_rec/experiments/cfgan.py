@@ -12,7 +12,7 @@ import optax
 
 from adv_rec.data import batching
 from adv_rec.data.dataset import Pairs
-from adv_rec.experiments import interactions, options, recommend
+from adv_rec.experiments import interactions, learning, options, recommend
 from adv_rec.experiments.experiment import Experiment
 from adv_rec.experiments.gan import ACTIVATIONS, OBJECTIVES
 from adv_rec.experiments.options import Config
@@ -114,7 +114,7 @@ def cfgan(config: Config, workdir: pathlib.Path) -> Experiment:
       filled,
       batch_size,
     ),
-    recommend.make_schedule(config, steps_per_epoch),
+    learning.make_schedule(config, steps_per_epoch),
     player="generator",
   )
   finish = experiment.finish

@@ -13,7 +13,7 @@ import numpy as np
 import optax
 
 from adv_rec.data import batching
-from adv_rec.experiments import cold, cold_baselines, options, recommend
+from adv_rec.experiments import cold, cold_baselines, learning, options
 from adv_rec.experiments.cold import Setting
 from adv_rec.experiments.experiment import Experiment
 from adv_rec.experiments.gan import OBJECTIVES
@@ -129,7 +129,7 @@ def generator(config: Config, workdir: pathlib.Path) -> Experiment:
     optax.adam(
       optax.cosine_decay_schedule(config.learning_rate, config.epochs * steps)
     ),
-    attack=recommend.make_attack(config.attack),
+    attack=learning.make_attack(config.attack),
     attack_weight=config.attack.weight,
     critic=PairCritic(setting.encoder.size, config.critic.hidden),
     critic_optimizer=optax.adam(config.critic.learning_rate, b1=0.5),
@@ -197,7 +197,7 @@ def generator_experiment(
     game,
     model,
     _batches(config, setting, base, offset),
-    recommend.make_schedule(config, steps),
+    learning.make_schedule(config, steps),
   )
 
 

@@ -13,7 +13,13 @@ import optax
 from adv_rec.data import batching
 from adv_rec.data.dataset import Dataset
 from adv_rec.evaluation import ranking
-from adv_rec.experiments import experiment, interactions, options, recommend
+from adv_rec.experiments import (
+  experiment,
+  interactions,
+  learning,
+  options,
+  recommend,
+)
 from adv_rec.experiments.experiment import Experiment
 from adv_rec.experiments.options import Config
 from adv_rec.experiments.ranking import ranking_experiment
@@ -196,7 +202,7 @@ def item_prices(config: Config, workdir: pathlib.Path) -> Experiment:
     game,
     scorer,
     batching.stream(epoch_rows, users, size),
-    recommend.make_schedule(config, steps),
+    learning.make_schedule(config, steps),
     player="adversary",
   )
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from adv_rec.data import batching
-from adv_rec.experiments import interactions, options, recommend
+from adv_rec.experiments import interactions, learning, options, recommend
 from adv_rec.experiments.experiment import Experiment
 from adv_rec.experiments.options import Config
 from adv_rec.experiments.ranking import ranking_experiment
@@ -39,7 +39,7 @@ def adversarial_ials_config() -> Config:
 
 def adversarial_ials(config: Config, workdir: pathlib.Path) -> Experiment:
   """iALS in closed form, then the same objective with an attack on its rows."""
-  recommend.check_training(config)
+  learning.check_training(config)
   options.at_least(1, config, "model.dim", "alternations")
   options.above_zero(config, "unobserved_weight", "l2")
   data = interactions.open_dataset(config, workdir)
@@ -65,21 +65,19 @@ def adversarial_ials(config: Config, workdir: pathlib.Path) -> Experiment:
   model = MatrixFactorization(*shape, config.model.dim)
   game = game_of(
     model,
-    recommend.make_optimizer(config),
+    learning.make_optimizer(config),
     objective,
     start,
     jnp.asarray(np.bincount(items, minlength=data.num_items)),
     len(items),
-    attack=recommend.make_attack(config.attack),
-    weight=recommend.make_weight(
-      config.attack, config.epochs * steps_per_epoch
-    ),
+    attack=learning.make_attack(config.attack),
+    weight=learning.make_weight(config.attack, config.epochs * steps_per_epoch),
     consistency=config.attack.form == "consistency",
   )
   epoch_rows = batching.histories(
     indptr, items, padded(data.num_items), config.seed
   )
-  schedule = recommend.make_schedule(config, steps_per_epoch)
+  schedule = learning.make_schedule(config, steps_per_epoch)
   return ranking_experiment(
     config,
     data,

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 
 from adv_rec.data import batching
-from adv_rec.experiments import interactions, options, recommend
+from adv_rec.experiments import interactions, learning, options, recommend
 from adv_rec.experiments.experiment import Experiment
 from adv_rec.experiments.options import Config
 from adv_rec.experiments.ranking import ranking_experiment
@@ -85,7 +85,7 @@ def irgan(config: Config, workdir: pathlib.Path) -> Experiment:
       users,
       batch_size,
     ),
-    recommend.make_schedule(config, steps_per_epoch),
+    learning.make_schedule(config, steps_per_epoch),
     player="generator",
   )
 

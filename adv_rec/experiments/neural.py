@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 
 from adv_rec.data import batching
-from adv_rec.experiments import interactions, options, recommend
+from adv_rec.experiments import interactions, learning, options, recommend
 from adv_rec.experiments.experiment import Experiment
 from adv_rec.experiments.options import Config
 from adv_rec.experiments.ranking import ranking_experiment
@@ -52,12 +52,10 @@ def lightgcn(config: Config, workdir: pathlib.Path) -> Experiment:
   game = lightgcn_game(
     model,
     smooth,
-    recommend.make_optimizer(config),
+    learning.make_optimizer(config),
     l2=config.l2,
-    attack=recommend.make_attack(config.attack),
-    weight=recommend.make_weight(
-      config.attack, config.epochs * steps_per_epoch
-    ),
+    attack=learning.make_attack(config.attack),
+    weight=learning.make_weight(config.attack, config.epochs * steps_per_epoch),
     consistency=config.attack.form == "consistency",
   )
   epoch_rows = batching.triples(
@@ -69,7 +67,7 @@ def lightgcn(config: Config, workdir: pathlib.Path) -> Experiment:
     game,
     lambda params: model.scorer(smooth(params)),
     batching.stream(epoch_rows, len(fitted.user), config.batch_size),
-    recommend.make_schedule(config, steps_per_epoch),
+    learning.make_schedule(config, steps_per_epoch),
     tables=("user", "item"),
   )
 
@@ -91,7 +89,7 @@ def mult_vae_config() -> Config:
 
 def mult_vae(config: Config, workdir: pathlib.Path) -> Experiment:
   """Mult-VAE: each user's fitted history explains itself."""
-  recommend.check_training(config)
+  learning.check_training(config)
   options.at_least(1, config, "model.hidden", "model.latent")
   options.at_least(0, config, "kl.weight", "kl.epochs")
   _check_dropout(config)
@@ -103,12 +101,10 @@ def mult_vae(config: Config, workdir: pathlib.Path) -> Experiment:
   steps_per_epoch = max(users // batch_size, 1)
   game = mult_vae_game(
     model,
-    recommend.make_optimizer(config),
+    learning.make_optimizer(config),
     beta=anneal(config.kl.weight, round(config.kl.epochs * steps_per_epoch)),
-    attack=recommend.make_attack(config.attack),
-    weight=recommend.make_weight(
-      config.attack, config.epochs * steps_per_epoch
-    ),
+    attack=learning.make_attack(config.attack),
+    weight=learning.make_weight(config.attack, config.epochs * steps_per_epoch),
     consistency=config.attack.form == "consistency",
   )
   pad = padded(data.num_items)
@@ -120,7 +116,7 @@ def mult_vae(config: Config, workdir: pathlib.Path) -> Experiment:
     game,
     lambda params: model.scorer(params, histories),
     batching.stream(epoch_rows, users, batch_size),
-    recommend.make_schedule(config, steps_per_epoch),
+    learning.make_schedule(config, steps_per_epoch),
     tables=("item",),
   )
 
@@ -156,7 +152,7 @@ def sasrec(config: Config, workdir: pathlib.Path) -> Experiment:
   Raises:
     ValueError: no user has two fitted items.
   """
-  recommend.check_training(config)
+  learning.check_training(config)
   options.at_least(
     1, config, "model.length", "model.dim", "model.blocks", "model.heads"
   )
@@ -184,12 +180,10 @@ def sasrec(config: Config, workdir: pathlib.Path) -> Experiment:
   steps_per_epoch = max(users // batch_size, 1)
   game = sasrec_game(
     model,
-    recommend.make_optimizer(config),
+    learning.make_optimizer(config),
     float(lengths.sum() / users),
-    attack=recommend.make_attack(config.attack),
-    weight=recommend.make_weight(
-      config.attack, config.epochs * steps_per_epoch
-    ),
+    attack=learning.make_attack(config.attack),
+    weight=learning.make_weight(config.attack, config.epochs * steps_per_epoch),
     whole_rows=config.attack.whole_rows,
     consistency=config.attack.form == "consistency",
   )
@@ -200,7 +194,7 @@ def sasrec(config: Config, workdir: pathlib.Path) -> Experiment:
     game,
     lambda params: model.scorer(params, rows[:, 1:]),
     batching.stream(epoch_rows, users, batch_size),
-    recommend.make_schedule(config, steps_per_epoch),
+    learning.make_schedule(config, steps_per_epoch),
     tables=("item",),
   )
 

@@ -11,7 +11,7 @@ import optax
 
 from adv_rec.data import batching
 from adv_rec.data.cut_histories import cut_histories
-from adv_rec.experiments import interactions, options, recommend
+from adv_rec.experiments import interactions, learning, options, recommend
 from adv_rec.experiments.experiment import Experiment
 from adv_rec.experiments.gan import OBJECTIVES
 from adv_rec.experiments.options import Config
@@ -100,8 +100,8 @@ def user_generator(config: Config, workdir: pathlib.Path) -> Experiment:
     model,
     factors,
     optax.adam(rate),
-    attack=recommend.make_attack(config.attack),
-    attack_weight=recommend.make_weight(config.attack, steps),
+    attack=learning.make_attack(config.attack),
+    attack_weight=learning.make_weight(config.attack, steps),
     critic=Discriminator(config.model.discriminator),
     critic_optimizer=optax.adam(rate),
     objective=getattr(losses, config.critic.objective)(),
@@ -116,7 +116,7 @@ def user_generator(config: Config, workdir: pathlib.Path) -> Experiment:
       model, params["base"], params["net"], jnp.asarray(known)
     ),
     batching.stream(rows, users, batch_size),
-    recommend.make_schedule(config, steps_per_epoch),
+    learning.make_schedule(config, steps_per_epoch),
     player="generator",
   )
 
