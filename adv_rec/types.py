@@ -112,3 +112,22 @@ class Scorer(NamedTuple):
       self.keys[items],
       precision=jax.lax.Precision.HIGHEST,
     )
+
+
+class Predictor(NamedTuple):
+  """A model of labels, cut where an adversary reaches in.
+
+  Attributes:
+    init: key -> params.
+    lookup: (params, batch) -> inputs, a tree of float arrays [B, ..., D]: what
+      an attack may move (embedding rows, numbers). The last axis is one row.
+    logits: (params, batch, inputs, key) -> [B] for two classes, else [B, C];
+      without a key (None) there is no dropout.
+    trainable: params -> the same tree of bool, True where training changes
+      them; None: everywhere.
+  """
+
+  init: Callable[[jax.Array], Params]
+  lookup: Callable[[Params, Batch], Any]
+  logits: Callable[[Params, Batch, Any, jax.Array | None], jax.Array]
+  trainable: Callable[[Params], Any] | None = None

@@ -15,7 +15,7 @@ The size `epsilon` is a number, or a function of the inputs (`relative`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -68,6 +68,56 @@ def fgm(epsilon: Size) -> Attack:
   return _one_step(epsilon, "l2")
 
 
+class Climb(NamedTuple):
+  """Projected gradient ascent in a ball around each row, step by step.
+
+  Attributes:
+    start: (inputs, key) -> a first perturbation, random.
+    step: (inputs, perturbation, gradient there) -> the next one.
+  """
+
+  start: Callable[[Inputs, jax.Array], Inputs]
+  step: Callable[[Inputs, Inputs, Inputs], Inputs]
+
+
+def climb(
+  epsilon: Size, steps: int, step_size: float = 2.5, norm: Norm = "l2"
+) -> Climb:
+  """What `pgd` does, for whoever needs the gradients between for more.
+
+  Args:
+    epsilon: radius of the ball around each row.
+    steps: number of gradient steps, at least 1.
+    step_size: how many radii all steps cover together.
+    norm: "l2" or "linf".
+
+  Raises:
+    ValueError: steps is less than 1.
+  """
+  if steps < 1:
+    raise ValueError(f"pgd needs steps >= 1, got {steps}")
+
+  def start(inputs: Inputs, key: jax.Array) -> Inputs:
+    start_key, scale_key = jax.random.split(key)
+    # Uniform in the ball's radius, not in its volume: the volume of a
+    # 64-dimensional ball lies almost wholly at its surface.
+    noise = _noise(inputs, _radii(epsilon, inputs, norm), start_key, norm)
+    scale = jax.random.uniform(scale_key)
+    return jax.tree.map(lambda d: scale * d, noise)
+
+  def step(inputs: Inputs, delta: Inputs, gradient: Inputs) -> Inputs:
+    return jax.tree.map(
+      lambda d, g, r: _project(
+        d + step_size / steps * r * _direction(g, norm), r, norm
+      ),
+      delta,
+      gradient,
+      _radii(epsilon, inputs, norm),
+    )
+
+  return Climb(start, step)
+
+
 def pgd(
   epsilon: Size, steps: int, step_size: float = 2.5, norm: Norm = "l2"
 ) -> Attack:
@@ -85,30 +135,14 @@ def pgd(
   Raises:
     ValueError: steps is less than 1.
   """
-  if steps < 1:
-    raise ValueError(f"pgd needs steps >= 1, got {steps}")
+  start, step = climb(epsilon, steps, step_size, norm)
 
   def attack(objective: Objective, inputs: Inputs, key: jax.Array) -> Inputs:
-    radii = _radii(epsilon, inputs, norm)
-    start_key, scale_key = jax.random.split(key)
-    # Uniform in the ball's radius, not in its volume: the volume of a
-    # 64-dimensional ball lies almost wholly at its surface.
-    start = _noise(inputs, radii, start_key, norm)
-    scale = jax.random.uniform(scale_key)
-    start = jax.tree.map(lambda d: scale * d, start)
+    def ascend(_, delta):
+      moved = jax.tree.map(jnp.add, inputs, delta)
+      return step(inputs, delta, jax.grad(objective)(moved))
 
-    def climb(_, delta):
-      gradient = jax.grad(objective)(jax.tree.map(jnp.add, inputs, delta))
-      return jax.tree.map(
-        lambda d, g, r: _project(
-          d + step_size / steps * r * _direction(g, norm), r, norm
-        ),
-        delta,
-        gradient,
-        radii,
-      )
-
-    delta = jax.lax.fori_loop(0, steps, climb, start)
+    delta = jax.lax.fori_loop(0, steps, ascend, start(inputs, key))
     return jax.lax.stop_gradient(delta)
 
   return attack
@@ -193,6 +227,56 @@ def search(epsilon: Size, tries: int, norm: Norm = "l2") -> Attack:
     return jax.lax.stop_gradient(draw(best))
 
   return attack
+
+
+def whole(attack: Attack) -> Attack:
+  """The attack that takes each example for one row. Inputs [B, ..., D].
+
+  All rows of a sentence then share one ball, as in Miyato, Dai & Goodfellow
+  2017 (arXiv:1605.07725), eq. 5, whose r_adv has the norm of all words
+  together.
+  """
+
+  def flat(x: jax.Array) -> jax.Array:
+    return x.reshape(len(x), -1)
+
+  def wrapped(objective: Objective, inputs: Inputs, key: jax.Array) -> Inputs:
+    def like_inputs(rows: Inputs) -> Inputs:
+      return jax.tree.map(lambda r, x: r.reshape(x.shape), rows, inputs)
+
+    delta = attack(
+      lambda rows: objective(like_inputs(rows)),
+      jax.tree.map(flat, inputs),
+      key,
+    )
+    return like_inputs(delta)
+
+  return wrapped
+
+
+def each(attack: Attack, objective: Callable, inputs: Inputs, keys: jax.Array):
+  """The attack on every example by itself.
+
+  Where an attack chooses for all rows at once (`search` its best draw, `pgd`
+  the length of its start) it then chooses for each; sizes relative to a median
+  are measured in each example.
+
+  Args:
+    attack: of a scalar objective.
+    objective: (inputs of one example [1, ..., D], index) -> scalar.
+    inputs: [B, ..., D].
+    keys: [B] keys.
+
+  Returns:
+    The perturbations [B, ..., D].
+  """
+
+  def one(index, x, key):
+    x = jax.tree.map(lambda leaf: leaf[None], x)
+    delta = attack(lambda moved: objective(moved, index), x, key)
+    return jax.tree.map(lambda leaf: leaf[0], delta)
+
+  return jax.vmap(one)(jnp.arange(len(keys)), inputs, keys)
 
 
 def row_norm(x: jax.Array) -> jax.Array:

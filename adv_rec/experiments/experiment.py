@@ -74,6 +74,7 @@ class Experiment(NamedTuple):
   sample: Callable[[State, int, int], Any] | None = None
   new_items: Callable[[State, Mapping[str, Any]], Scorer] | None = None
   probes: Mapping[str, Probe] | None = None
+  task: Any = None
 
 
 def build(config: Config, workdir: pathlib.Path) -> Experiment:

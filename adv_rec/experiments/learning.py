@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import optax
@@ -39,14 +40,19 @@ def make_schedule(config: Config, steps_per_epoch: int) -> Schedule:
 
 
 def make_optimizer(
-  config: Config,
+  config: Config, rate: optax.ScalarOrSchedule | None = None
 ) -> optax.GradientTransformation:
   """The optimizer of a config.
+
+  Args:
+    config: with "optimizer", "learning_rate" and "batch_size".
+    rate: a schedule in place of the learning rate.
 
   Raises:
     ValueError: unknown name.
   """
-  rate = config.learning_rate
+  if rate is None:
+    rate = config.learning_rate
   if config.optimizer == "adagrad":
     # Losses are means, so gradients are 1 / batch_size of the sums that
     # Adagrad's usual start of 0.1 is meant for.
@@ -89,7 +95,9 @@ def make_weight(config: Config, steps: int) -> float | StepSchedule:
   return config.weight
 
 
-def check_training(config: Config) -> None:
+def check_training(
+  config: Config, forms: Sequence[str] = ("loss", "consistency")
+) -> None:
   """Refuses bad options before the data is prepared, which takes longer."""
   options.at_least(
     1, config, "batch_size", "epochs", "checkpoint_every", "attack.steps"
@@ -109,7 +117,7 @@ def check_training(config: Config) -> None:
     ("none", "fgm", "fgsm", "pgd", "random", "vat"), config, "attack.name"
   )
   options.one_of(("l2", "linf"), config, "attack.norm")
-  options.one_of(("loss", "consistency"), config, "attack.form")
+  options.one_of(forms, config, "attack.form")
   if attack.name == "vat" and attack.form == "loss":
     raise ValueError(
       "config option attack.name='vat': it climbs a divergence; set"

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from adv_rec.attacks.gradients import Climb
 from adv_rec.types import Batch, Loss, Params
 
 # The two halves of a model. Lookup: (params, batch) -> the continuous inputs
@@ -88,6 +89,47 @@ def supervised(
       w, hurt = weight, adversarial(inputs)
     name = "adversarial_loss" if divergence is None else "divergence"
     return total + w * hurt, {**metrics, name: hurt}
+
+  return loss
+
+
+def free(
+  lookup: Lookup,
+  objective: Objective,
+  climb: Climb,
+  steps: int,
+  penalty: Callable[[Any, Batch], jax.Array] | None = None,
+) -> Loss:
+  """Mean over t of L(x + d_t), d_t on the way up: free adversarial training.
+
+  FreeLB (Zhu et al. 2020, arXiv:1909.11764), algorithm 1: the gradient by the
+  inputs at step t serves both the next perturbation and, beside that by the
+  parameters, the mean; the compiler finds that both share their passes, so
+  that an update costs about `steps` plain ones.
+
+  Args:
+    lookup: params, batch -> inputs.
+    objective: params, batch, key, inputs -> scalar.
+    climb: start and step of the ascent, from `attacks.gradients.climb`.
+    steps: K, at least 1.
+    penalty: inputs, batch -> scalar, a regulariser on the clean inputs.
+  """
+
+  def loss(params, everyone, batch, key):
+    del everyone
+    inputs = lookup(params, batch)
+    fixed = jax.lax.stop_gradient(inputs)
+    delta, total = climb.start(fixed, key), jnp.zeros(())
+    for t in range(steps):
+      f = functools.partial(objective, params, batch, key)
+      total += f(jax.tree.map(jnp.add, inputs, delta)) / steps
+      if t + 1 < steps:
+        gradient = jax.grad(f)(jax.tree.map(jnp.add, fixed, delta))
+        delta = jax.lax.stop_gradient(climb.step(fixed, delta, gradient))
+    metrics = {"loss": total}
+    if penalty is not None:
+      total += penalty(inputs, batch)
+    return total, metrics
 
   return loss
 
