@@ -159,6 +159,27 @@ def test_a_table_has_one_protocol_and_all_its_metrics(tmp_path):
     tabulate.summarize("name", TABLE, jobs)
 
 
+def test_rows_may_have_data_of_their_own(tmp_path):
+  table = TABLE | {"own_data": True}
+  jobs = reproduce.plan(table, tmp_path)
+  for job in jobs:
+    data = {"name": job.method, "fingerprint": job.method[:4]}
+    result(job, dataset=data)
+  found = tabulate.summarize("t", table, jobs)
+  assert found["dataset"] == {"fingerprint": "EASE, New "}
+  assert [row["dataset"]["name"] for row in found["rows"][2:]] == [
+    "New | best",
+    "EASE",
+  ]
+  assert tabulate.summarize("t", table, [], found) == found
+  assert "Data EASE, New ;" in tables.markdown(found)
+  jobs = reproduce.plan(table, tmp_path / "one row, two data")
+  result(jobs[0], dataset={"fingerprint": "f"})
+  result(jobs[2], dataset={"fingerprint": "g"})
+  with pytest.raises(ValueError, match="one protocol"):
+    tabulate.summarize("t", table, jobs)
+
+
 def test_a_row_may_lack_an_extra_column(tmp_path):
   jobs = reproduce.plan(TABLE, tmp_path)
   for job in jobs:

@@ -13,6 +13,8 @@ A table is a file in configs/tables/ with a docstring (protocol, sources) and
                     methods have "seeds": 1
   log               False if the runs need no log of interactions; may be left
                     out
+  own_data          True if each row has data of its own, which only its own
+                    columns compare; may be left out
   paired            (method, control) whose differences, seed by seed, are
                     what the table is about; may be left out
   frontier          (x, y, y of real rows), metrics to draw a curve of, whose

@@ -30,12 +30,12 @@ def summarize(
     {"table", "title", "protocol", "metrics", "command", "dataset", "rows"}; a
     row has "method", "kind" ("published" or "measured"), "metrics" (means)
     and, if it is ours, "sd" over seeds, "seeds", "config", "options",
-    "commit", "device" and "wall_seconds" (mean). Where the table has pairs,
-    "paired": see `_paired`.
+    "commit", "device" and "wall_seconds" (mean), and "dataset" where rows
+    have data of their own. Where the table has pairs, "paired": see `_paired`.
 
   Raises:
-    ValueError: a result lacks a metric of the table, or the runs were
-      measured on different data.
+    ValueError: a result lacks a metric of the table, or runs that are to be
+      compared were measured on different data.
   """
   rows = [{"kind": "published", **row} for row in table.get("published", ())]
   done: dict[str, list[tuple[Job, dict]]] = defaultdict(list)
@@ -43,6 +43,7 @@ def summarize(
     file = job.workdir / "result.json"
     if file.is_file():
       done[job.method].append((job, json.loads(file.read_text())))
+  own_data = table.get("own_data", False)
   dataset: dict[str, Any] = dict(kept["dataset"]) if kept else {}
   older = {
     row["method"]: row
@@ -53,10 +54,19 @@ def summarize(
     if run["method"] not in done and run["method"] in older:
       rows.append(older[run["method"]])
     if found := done.get(run["method"]):
-      rows.append(_row(run, found, table["metrics"], table.get("extra", ())))
+      row = _row(run, found, table["metrics"], table.get("extra", ()))
+      rows.append(row)
+      of_row = found[0][1]["dataset"]
+      if own_data:
+        row["dataset"] = of_row
+      else:
+        of_row = dataset = dataset or of_row
       for job, result in found:
-        dataset = dataset or result["dataset"]
-        _same_data(dataset, result["dataset"], job)
+        _same_data(of_row, result["dataset"], job)
+  if own_data:
+    own = [row["dataset"] for row in rows if "dataset" in row]
+    prints = {data["fingerprint"] for data in own}
+    dataset = {"fingerprint": ", ".join(sorted(prints))}
   seeds = max((row.get("seeds", 0) for row in rows), default=0)
   compared = {
     (pair["method"], pair["control"]): pair
