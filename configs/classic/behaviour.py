@@ -3,8 +3,8 @@
   python scripts/train.py --config=configs/classic/behaviour.py:objective=hinge --workdir=/tmp/behaviour
 
 A year's dollars of 2,469 households. Generator 100-128-256-512-1024-2048 with a
-hyperbolic tangent at its end, the discriminator its mirror image with one logit. No table of it
-has been published yet.
+hyperbolic tangent at its end, the discriminator its mirror image with one
+logit. Ours: see docs/results.md (generated).
 """
 
 from adv_rec.experiments import classic, options

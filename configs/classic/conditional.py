@@ -4,8 +4,7 @@
 
 Dollars of a household on 64 categories in the last quarter of the year, given
 those before and the category it spent most on (Mirza & Osindero 2014,
-arXiv:1411.1784). No table of it
-has been published yet.
+arXiv:1411.1784). Ours: see docs/results.md (generated).
 """
 
 from adv_rec.experiments import classic, options

@@ -2,8 +2,8 @@
 
   python scripts/train.py --config=configs/classic/habits.py:model.dropout=0.0 --workdir=/tmp/habits
 
-Baskets, spend, discounts and so on, see adv_rec/data/behaviour.py. No table of it
-has been published yet.
+Baskets, spend, discounts and so on, see adv_rec/data/behaviour.py. Ours:
+see docs/results.md (generated).
 """
 
 from adv_rec.experiments import classic, options

@@ -2,7 +2,7 @@
 
   python scripts/train.py --config=configs/gan/stacked_images.py:objective=hinge --workdir=/tmp/stacked
 
-No table of it has been published yet.
+Ours: see docs/results.md (generated).
 """
 
 from adv_rec.experiments import gan, options
