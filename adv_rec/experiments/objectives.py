@@ -60,11 +60,17 @@ def stacked_images(config: Config, workdir: pathlib.Path) -> Experiment:
   def measure(draw: gan.Draw, rng: np.random.Generator) -> dict[str, float]:
     fake = draw(config.evaluation.samples, None)
     real = images.stack(test, len(fake), rng)
-    triples = classifier()(fake.reshape(3 * len(fake), -1)).reshape(-1, 3)
     reduced = extractors.principal_components(real, _COMPONENTS)
+
+    def found(stacks: np.ndarray) -> dict[str, float]:
+      triples = classifier()(stacks.reshape(3 * len(stacks), -1))
+      return generation.label_modes(triples.reshape(-1, 3), images.CATEGORIES)
+
     return {
-      **generation.label_modes(triples, images.CATEGORIES),
+      **found(fake),
       **generation.neighbours(reduced(real), reduced(fake), _NEIGHBOURS),
+      # As many real stacks do not meet each mode alike often either.
+      **{f"real_{name}": value for name, value in found(real).items()},
     }
 
   return gan.vector_gan(
