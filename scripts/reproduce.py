@@ -20,7 +20,12 @@ import sys
 import cli
 from absl import flags
 
-from adv_rec.experiments import experiment, reproduce, tabulate
+from adv_rec.experiments import (
+  experiment,
+  interactions,
+  reproduce,
+  tabulate,
+)
 from adv_rec.report import tables
 
 _TABLE = flags.DEFINE_string("table", "", "Which table; see --list.")
@@ -65,7 +70,8 @@ def main():
   print(f"{there} of {len(jobs)} runs are there already", file=sys.stderr)
   signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
   if todo and table.get("log", True):
-    reproduce.prepare(todo, _ROOT, out)
+    make = table.get("prepare", interactions.open_dataset)
+    reproduce.prepare(todo, _ROOT, out, make)
   failed = reproduce.execute(todo, _command, _JOBS.value)
   jobs = [job for job in jobs if job not in failed]
   result = tabulate.summarize(name, table, jobs, kept)

@@ -11,8 +11,9 @@ A table is a file in configs/tables/ with a docstring (protocol, sources) and
                     with their program has "kind": "measured" as well
   runs              {"method", "config", "options"} of ours; deterministic
                     methods have "seeds": 1
-  log               False if the runs need no log of interactions; may be left
-                    out
+  log               False if the runs share no prepared data; may be left out
+  prepare           (config, folder) -> anything, which prepares the data that
+                    the runs share; a log of interactions by default
   own_data          True if each row has data of its own, which only its own
                     columns compare; may be left out
   paired            (method, control) whose differences, seed by seed, are
@@ -131,13 +132,21 @@ def only(jobs: Sequence[Job], methods: Sequence[str]) -> list[Job]:
   return [job for job in jobs if job.method in methods]
 
 
-def prepare(jobs: Sequence[Job], root: pathlib.Path, out: pathlib.Path) -> None:
+def prepare(
+  jobs: Sequence[Job],
+  root: pathlib.Path,
+  out: pathlib.Path,
+  make: Callable[[options.Config, pathlib.Path], Any] = (
+    interactions.open_dataset
+  ),
+) -> None:
   """Prepares the data of a table once, as out/data.
 
   Args:
     jobs: from `plan`.
     root: the checkout that has the configs.
     out: what `plan` was given.
+    make: the table's own "prepare".
 
   Raises:
     ValueError: the runs ask for different data, or out has data that another
@@ -159,7 +168,7 @@ def prepare(jobs: Sequence[Job], root: pathlib.Path, out: pathlib.Path) -> None:
     raise ValueError(
       f"{out} has the data of another table; choose another --out, or remove it"
     )
-  interactions.open_dataset(configs[0], out)
+  make(configs[0], out)
   record.write_text(wanted)
 
 
