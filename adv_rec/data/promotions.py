@@ -4,8 +4,8 @@ A placement is a (household, store, week, product) whose household buys
 anything in that store in that week, and whose product is on display or in the
 mailer of that store in that week (The Complete Journey: 319 million, of which
 317,000 are answered, by a purchase of the product there and then). The table
-has a fixed share of those that are answered, and of the others as many as
-`_NEGATIVES` times these, all drawn uniformly; the shares are kept with it, so
+has a fixed share of those that are answered, and of the others `_NEGATIVES`
+times as many (at most), all drawn uniformly; the shares are kept with it, so
 that what is measured can be told of all placements.
 
 Whatever a placement knows of the past was bought in an earlier week. Weeks are

@@ -97,11 +97,30 @@ SAMPLES = {
 }
 
 
+# Of chances of a label.
+CHANCES = {
+  "auc": Metric(
+    "AUC", "Chance that an example of label 1 scores above one of label 0."
+  ),
+  "gauc": Metric("Grouped AUC", "AUC within the rows of one user, averaged."),
+  "log_loss": Metric("Log loss", "Mean surprise, in nats.", 4, -1),
+  "rig": Metric(
+    "RIG", "Share of the log loss of the mean label that is gained.", 4
+  ),
+  "ece": Metric(
+    "ECE", "Gap between chances and what happened, over bins.", 4, -1
+  ),
+  "lift": Metric(
+    "Lift at 1 %", "Rate of label 1 in the top hundredth over that of all.", 2
+  ),
+}
+
+
 def metric(column: str) -> Metric:
   """What is known of a column such as "ndcg@10"; unknown ones are unmarked."""
   name, at, _ = column.split("/")[-1].partition("@")
-  if not at and name in SAMPLES:
-    return SAMPLES[name]
+  if not at and name in (without := SAMPLES | CHANCES):
+    return without[name]
   return METRICS.get(name, Metric(name, "", 4, 0))
 
 
