@@ -8,6 +8,7 @@ from programs import ROOT
 from programs import run as run_script
 
 from adv_rec.experiments import answers, classify, experiment, options
+from adv_rec.report import page
 
 COLUMNS = {
   "dataset": "",
@@ -69,6 +70,16 @@ def test_pairs_are_found_by_those_who_can(ran):
   auc = {name: r["metrics"]["test/auc"] for name, r in ran[1].items()}
   assert abs(auc["logistic"] - 0.5) < 0.08
   assert min(auc["fm"], auc["deepfm"]) > 0.9
+
+
+def test_a_report_shows_whether_chances_are_honest(ran, tmp_path):
+  folder, results = ran
+  rows = results["deepfm"]["reliability"]
+  assert sum(row["rows"] for row in rows) == 300
+  assert rows[0]["label"] < 0.2 < 0.8 < rows[-1]["label"]
+  page.write(tmp_path / "page.html", "Clicks", [folder / "deepfm"])
+  text = (tmp_path / "page.html").read_text()
+  assert "Calibration" in text and "predicted chance" in text
 
 
 def test_raw_rows_are_predicted_from_the_workdir_alone(ran):

@@ -34,7 +34,7 @@ def scores(
   """
   if len(np.unique(label)) < 2:
     raise ValueError("the rows to measure have one label only: no AUC")
-  chance = 1 / (1 + np.exp(-np.clip(np.asarray(logits, float), -30, 30)))
+  chance = chances(logits)
   weight = np.where(label > 0, 1 / kept[1], 1 / kept[0])
   return {
     # Of the log-odds, which differ where chances are all but 1.
@@ -46,6 +46,11 @@ def scores(
     "accuracy": float(np.mean((chance > 0.5) == (label > 0))),
     "lift": lift(label, np.asarray(logits), 0.01, weight),
   }
+
+
+def chances(logits: np.ndarray) -> np.ndarray:
+  """Log-odds as chances, 1 / (1 + exp(-x)). [N] -> [N] float64."""
+  return 1 / (1 + np.exp(-np.clip(np.asarray(logits, float), -30, 30)))
 
 
 def log_loss(label: np.ndarray, chance: np.ndarray) -> float:

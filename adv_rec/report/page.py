@@ -73,7 +73,8 @@ def _labelled(directories: Sequence[str | os.PathLike[str]]) -> dict[str, Run]:
 
 
 def _is_drawn(run: Run) -> bool:
-  return bool(run.curve or run.result.get("robustness"))
+  drawn = ("robustness", "reliability")
+  return bool(run.curve or any(run.result.get(name) for name in drawn))
 
 
 def _page(
@@ -94,6 +95,7 @@ def _page(
       sections.comparison(shown, published, k),
       sections.learning_curves(drawn, colors, k),
       sections.attacks(shown, colors, k),
+      sections.calibration(shown, colors),
       "</main>",
       sections.provenance(_everyone(shown, drawn)),
       "</body></html>\n",

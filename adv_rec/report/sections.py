@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from adv_rec.report import curves, protocol, robustness, table
+from adv_rec.report import curves, protocol, reliability, robustness, table
 from adv_rec.report.results import Run, number
 
 _GROUPS = {
@@ -187,6 +187,18 @@ def attacks(shown: Mapping[str, Run], colors: Mapping[str, int], k: int) -> str:
     + "".join(f'<th scope="col">{head}</th>' for head in heads)
     + f"</tr></thead><tbody>{''.join(body)}</tbody></table></div></details>"
   )
+
+
+def calibration(shown: Mapping[str, Run], colors: Mapping[str, int]) -> str:
+  """Reliability of predicted chances; nothing if no run predicts any."""
+  chart = reliability.chart(shown, colors)
+  if chart is None:
+    return ""
+  note = (
+    "Each marker is a fifteenth of the test rows, by predicted chance; above"
+    " the diagonal it happened more often than was said."
+  )
+  return f'<h2>Calibration</h2>{_figures([chart])}<p class="note">{note}</p>'
 
 
 def provenance(runs: Mapping[str, Run]) -> str:
