@@ -106,7 +106,7 @@ def test_it_learns_the_planted_tastes(by, prepared, tmp_path):
       "zero.weight": "0.03",
       "mask": "0.1",
       "batch_size": "16",
-      "epochs": "40",
+      "epochs": "12",
       "evaluate_every": "0",
       "evaluation.ks": "(5,)",
     },
@@ -115,6 +115,11 @@ def test_it_learns_the_planted_tastes(by, prepared, tmp_path):
   chance = 5 / 56
   assert result["metrics"]["test/recall@5"] > 2 * chance
   assert 0 < result["metrics"]["test/identity"] <= 1
+  # Two passes of the one over all rows, then four of the other.
+  game = experiment.build(config, tmp_path / "run").game
+  assert list(game) == ["discriminator", "generator"]
+  judged, made = (player.updates for player in game.values())
+  assert made == 2 * judged >= 4 * 56 // 16
 
 
 @pytest.mark.parametrize(

@@ -44,12 +44,13 @@ def cfgan_config() -> Config:
       "mask": 0.7,  # share of empty cells in partial masking
       "l2": 0.001,  # of half the squared norm of the generator's parameters
       "average": 0.0,  # decay of the average generator; 0: none
-      "updates": 4,  # of the generator for one of the discriminator
-      "batch_size": 128,  # rows, shared among the updates
+      # Over all rows: a step is these, first of the one, then of the other.
+      "passes": {"discriminator": 2, "generator": 4},
+      "batch_size": 32,  # rows of an update
       "learning_rate": {"generator": 1e-4, "discriminator": 1e-4},
-      "epochs": 700,
-      "evaluate_every": 50,  # epochs; 0: only at the end
-      "checkpoint_every": 50,  # epochs
+      "epochs": 250,  # steps, as "passes" says
+      "evaluate_every": 25,  # epochs; 0: only at the end
+      "checkpoint_every": 25,  # epochs
     }
   )
   return config
@@ -66,9 +67,11 @@ def cfgan(config: Config, workdir: pathlib.Path) -> Experiment:
   num_rows, width = sizes[::-1] if by_item else sizes
   indptr, ids = _lists(rows, cells, (num_rows, width))
   filled = int((np.diff(indptr) > 0).sum())
-  share = min(config.batch_size, filled) // config.updates
-  batch_size = max(share, 1) * config.updates
-  steps_per_epoch = max(filled // batch_size, 1)
+  batch_size = min(config.batch_size, filled)
+  updates = {
+    player: passes * (filled // batch_size)
+    for player, passes in config.passes.items()
+  }
   activation = ACTIVATIONS[config.model.activation]
   generator = Generator(
     width,
@@ -89,7 +92,8 @@ def cfgan(config: Config, workdir: pathlib.Path) -> Experiment:
     zero_weight=config.zero.weight,
     zero_share=config.zero.share,
     mask_share=config.mask,
-    updates=config.updates,
+    discriminator_updates=updates["discriminator"],
+    generator_updates=updates["generator"],
     average=config.average or None,
   )
   known = jnp.asarray(batching.padded_lists(indptr, ids, width))
@@ -112,9 +116,9 @@ def cfgan(config: Config, workdir: pathlib.Path) -> Experiment:
     batching.stream(
       batching.histories(indptr, ids, width, config.seed),
       filled,
-      batch_size,
+      batch_size * max(updates.values()),
     ),
-    learning.make_schedule(config, steps_per_epoch),
+    learning.make_schedule(config, 1),
     player="generator",
   )
   finish = experiment.finish
@@ -166,7 +170,13 @@ def _check(config: Config) -> None:
   options.one_of(OBJECTIVES, config, "objective")
   options.one_of(tuple(ACTIVATIONS), config, "model.activation")
   options.at_least(
-    1, config, "batch_size", "updates", "epochs", "checkpoint_every"
+    1,
+    config,
+    "batch_size",
+    "passes.discriminator",
+    "passes.generator",
+    "epochs",
+    "checkpoint_every",
   )
   options.at_least(
     0,

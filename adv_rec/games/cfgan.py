@@ -26,7 +26,8 @@ def cfgan(
   zero_weight: float = 0.0,
   zero_share: float = 0.0,
   mask_share: float = 0.0,
-  updates: int = 1,
+  discriminator_updates: int = 1,
+  generator_updates: int = 1,
   average: float | None = None,
 ) -> Game:
   """Vector-wise adversarial training with negatives (Chae et al. 2018, CIKM).
@@ -57,8 +58,12 @@ def cfgan(
     zero_weight: alpha of ZR.
     zero_share: of the empty cells of a row, that ZR draws to zero.
     mask_share: of the empty cells of a row, that PM shows the discriminator.
-    updates: of the generator for one of the discriminator, each on its own
-      share of the batch; a batch of B rows is then B / updates rows each.
+    discriminator_updates: in a step, all before those of the generator. With
+      many on either side each learns against one that stands still, as in the
+      authors' program; in turns of a few updates the generator gets worse
+      again as it goes on.
+    generator_updates: in a step. Each update of either has its own share of
+      the batch, rows / max(updates).
     average: decay of the moving average of the generator's parameters.
   """
   width = generator.features
@@ -108,13 +113,14 @@ def cfgan(
       discriminator_loss,
       discriminator_optimizer,
       gradient=with_norm,
+      updates=discriminator_updates,
     ),
     "generator": Player(
       init_generator,
       generator_loss,
       generator_optimizer,
       gradient=with_norm,
-      updates=updates,
+      updates=generator_updates,
       average=average,
     ),
   }
