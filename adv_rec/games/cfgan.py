@@ -41,8 +41,10 @@ def cfgan(
 
     zero_weight x sum over a random share of the other cells of y^2
 
-  (zero reconstruction, "ZR", eq. 6). Both shares are drawn anew in each step;
-  both together are "ZP".
+  (zero reconstruction, "ZR", eq. 6); both together are "ZP". One draw, anew in
+  each update, decides both: with equal shares the cells shown are those drawn
+  to zero. The paper has two draws, but in its authors' program they have one
+  seed.
 
   The condition is what is to be generated, so that the generator tends to the
   identity (Perez Maurera et al. 2022, arXiv:2201.01815).
@@ -71,15 +73,13 @@ def cfgan(
   def rows(batch: Batch) -> jax.Array:
     return multi_hot(batch["items"], width)
 
-  def empty_cells(x, key, share):
-    return (1.0 - x) * jax.random.bernoulli(key, share, x.shape)
-
   def generate(params, batch, key):
     x = rows(batch)
     y = sample(generator, params, key, len(x), x)
-    mask = x + empty_cells(x, jax.random.fold_in(key, 0), mask_share)
-    drawn = empty_cells(x, jax.random.fold_in(key, 1), zero_share)
-    return mask * y, jnp.sum(drawn * jnp.square(y), axis=1)
+    draw = jax.random.uniform(jax.random.fold_in(key, 0), x.shape)
+    mask = x + (1.0 - x) * (draw < mask_share)
+    zero = (1.0 - x) * (draw < zero_share)
+    return mask * y, jnp.sum(zero * jnp.square(y), axis=1)
 
   def discriminate(params, batch, key, examples):
     logits: Any = discriminator.apply(
