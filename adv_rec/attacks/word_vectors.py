@@ -75,10 +75,10 @@ def from_texts(
     both = (left >= 0) & (right >= 0)
     pairs = (np.ones(both.sum()), (left[both], right[both]))
     together = together + scipy.sparse.csr_matrix(pairs, together.shape)
-  weights = _positive_information(together + together.T)
-  svd = TruncatedSVD(min(size, len(words) - 1), random_state=seed).fit(weights)
-  rows = np.transpose(svd.components_) * np.sqrt(svd.singular_values_)
-  return from_rows(words, rows)
+  weights = _positive_information((together + together.T).tocoo())
+  svd = TruncatedSVD(min(size, len(words) - 1), random_state=seed)
+  rows = svd.fit_transform(weights)  # of length s for singular values s
+  return from_rows(words, rows / np.sqrt(svd.singular_values_))
 
 
 def from_rows(words: Sequence[str], rows: np.ndarray) -> Vectors:
@@ -150,15 +150,14 @@ def bag_of_vectors(vectors: Vectors) -> Callable[[Sequence[str]], np.ndarray]:
   return embed
 
 
-def _positive_information(counts: scipy.sparse.csr_matrix):
+def _positive_information(cells: scipy.sparse.coo_matrix):
   """max(0, log p(w, c) / (p(w) p'(c))), p' ~ n(c)^.75. [W, W] sparse."""
-  cells = counts.tocoo()
-  words = np.bincount(cells.row, cells.data, counts.shape[0])
+  words = np.bincount(cells.row, cells.data)
   contexts = words**0.75  # rows and columns are counted alike
   information = np.log(
     cells.data * contexts.sum() / (words[cells.row] * contexts[cells.col])
   )
   kept = information > 0
   return scipy.sparse.csr_matrix(
-    (information[kept], (cells.row[kept], cells.col[kept])), counts.shape
+    (information[kept], (cells.row[kept], cells.col[kept])), cells.shape
   )

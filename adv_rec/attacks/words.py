@@ -82,7 +82,7 @@ def replacement(candidates: Candidates, share: float) -> Transform:
   def one(text: str, rng: np.random.Generator) -> str:
     words, gaps = split(text)
     left = budget(len(words), share)
-    for place in rng.permutation(len(words)):
+    for place in rng.permutation(len(words)).tolist():
       if not left:
         break
       if choices := candidates(words[place]):
