@@ -213,9 +213,10 @@ def join(words: Sequence[str], language: str) -> str:
     return " ".join(words)
   text = ""
   for word in words:
-    # Two words of letters must not become one.
-    touch = text[-1:].isascii() and word.isascii()
-    text += " " + word if touch and text[-1:].isalnum() else word
+    # Two words of Latin letters must not become one.
+    pair = text[-1:] + word[:1]
+    touch = len(pair) == 2 and pair.isascii() and pair.isalnum()
+    text += " " + word if touch else word
   return text
 
 
