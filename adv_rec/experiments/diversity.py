@@ -74,8 +74,8 @@ def base_config(folder: pathlib.Path, given: dict[str, str]) -> Config:
   return options.load(file, dataset)
 
 
-def default_config(base: Config) -> Config:
-  """What all share.
+def on_base(base: Config) -> Config:
+  """The options of what is made of a recommender.
 
   Args:
     base: a recommender's config; all but data, seed, fit and evaluation, which
@@ -85,6 +85,12 @@ def default_config(base: Config) -> Config:
   config.base = {
     name: value for name, value in base.items() if name not in _SHARED
   }
+  return config
+
+
+def default_config(base: Config) -> Config:
+  """What all share; see `on_base`."""
+  config = on_base(base)
   config.candidates = 300  # of each user, which are ranked anew
   # The scores of an item that c users have are less by penalty x log(1 + c).
   config.penalty = 0.0
@@ -212,15 +218,19 @@ def _biased(config: Config, base: Base, bias: jax.Array) -> jax.Array:
   return reranking.biased(base.items, base.scores, bias, k)
 
 
-def _open(config: Config, workdir: pathlib.Path) -> Base:
-  """Fits the base and asks it for candidates.
+def open_base(config: Config, workdir: pathlib.Path) -> tuple[Dataset, Scorer]:
+  """The data, and the base, a recommender in closed form, fitted on it.
 
   It is fitted again where a run is read, rather than kept in its checkpoints:
   that takes seconds, and its scores may be far more than what is learned.
+
+  Args:
+    config: with "base", see `base_config`.
+    workdir: gets the prepared data.
+
+  Raises:
+    ValueError: the base is another kind of recommender.
   """
-  longest = max(config.evaluation.ks)
-  options.at_least(longest, config, "candidates")
-  options.at_least(0, config, "penalty")
   of_base = recommend.default_config()
   for name in _SHARED:
     of_base[name] = config[name]
@@ -232,7 +242,16 @@ def _open(config: Config, workdir: pathlib.Path) -> Base:
       " choose ease, ials, item_knn, pure_svd or ridge_svd"
     )
   data = interactions.open_dataset(config, workdir)
-  scorer = found.scorer(init_state(found.game, jax.random.key(config.seed)))
+  state = init_state(found.game, jax.random.key(config.seed))
+  return data, found.scorer(state)
+
+
+def _open(config: Config, workdir: pathlib.Path) -> Base:
+  """Fits the base and asks it for candidates."""
+  longest = max(config.evaluation.ks)
+  options.at_least(longest, config, "candidates")
+  options.at_least(0, config, "penalty")
+  data, scorer = open_base(config, workdir)
   history = data.history(*config.fit.split("+"))
   ranked = ranking.top_k(
     scorer,
