@@ -125,9 +125,12 @@ class Predictor(NamedTuple):
       without a key (None) there is no dropout.
     trainable: params -> the same tree of bool, True where training changes
       them; None: everywhere.
+    attention: (params, batch, inputs) -> [B, P], how much the model looks at
+      each of the P rows of its inputs; None where it has no attention.
   """
 
   init: Callable[[jax.Array], Params]
   lookup: Callable[[Params, Batch], Any]
   logits: Callable[[Params, Batch, Any, jax.Array | None], jax.Array]
   trainable: Callable[[Params], Any] | None = None
+  attention: Callable[[Params, Batch, Any], jax.Array] | None = None

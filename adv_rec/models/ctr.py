@@ -16,6 +16,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from adv_rec.models.apply import sown
 from adv_rec.types import Batch, Params, Predictor
 
 Inputs = Mapping[str, jax.Array]  # "fields" [B, F, D + 1], maybe "history"
@@ -91,7 +92,15 @@ def predictor(
     made = head.init(head_key, lookup(params, batch), present, False)
     return {**params, "head": made["params"]}
 
-  return Predictor(init, lookup, logits)
+  def attention(params: Params, batch: Batch, inputs: Inputs) -> jax.Array:
+    present = batch["weights"][:, apart] > 0
+    seen = sown(head, params["head"], inputs, present, False)[0][..., 0]
+    # Only entries of the history are looked at; other fields come first.
+    fields = jnp.zeros(inputs["fields"].shape[:2])
+    return jnp.concatenate([fields, jnp.where(present, seen, 0.0)], axis=1)
+
+  looks = attention if layout.history else None
+  return Predictor(init, lookup, logits, attention=looks)
 
 
 class Perceptron(nn.Module):
@@ -264,6 +273,7 @@ class DIN(nn.Module):
     both = jnp.broadcast_to(candidate[:, None], history.shape)
     pair = jnp.concatenate([history, both, history * both], axis=-1)
     weight = nn.Dense(1)(nn.relu(nn.Dense(self.attention)(pair)))
+    self.sow("intermediates", "attention_weights", weight)
     seen = jnp.sum(present[..., None] * weight * history, axis=1)
     x = jnp.concatenate([flat(fields), seen], axis=1)
     return Perceptron(self.hidden, self.dropout)(x, train)

@@ -17,6 +17,7 @@ Besides, the layer that answers is learnt.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -28,6 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from adv_rec.models import text
+from adv_rec.models.apply import attended
 from adv_rec.types import Batch, Params, Predictor
 
 TUNINGS = ("full", "adapters", "prefix", "lora")
@@ -73,7 +75,9 @@ class Layer(nn.Module):
       key, value, there = self._prefixed(key, value, there)
     score = jnp.einsum("bqhd,bkhd->bhqk", query, key) / split[-1] ** 0.5
     score = jnp.where(there[:, None, None], score, -1e9)
-    weight = drop(nn.softmax(score))
+    weight = nn.softmax(score)
+    self.sow("intermediates", "attention_weights", weight)
+    weight = drop(weight)
     seen = jnp.einsum("bhqk,bkhd->bqhd", weight, value).reshape(x.shape)
     seen = drop(nn.Dense(dim, name="mix")(seen))
     x = self._norm("norm_attention", x + self._adapter("adapter_0", seen))
@@ -252,11 +256,14 @@ def predictor(
       "head": head.init(head_key, jnp.zeros((1, dim)), False)["params"],
     }
 
-  if encoder.tuning == "full":
-    return Predictor(init, lookup, logits)
-  return Predictor(
-    init, lookup, logits, lambda params: added(params, encoder.tuning)
-  )
+  def attention(params: Params, batch: Batch, inputs: jax.Array) -> jax.Array:
+    there = batch["tokens"] != text.PAD
+    return attended(encoder, params["encoder"], inputs, there)
+
+  learnt = None
+  if encoder.tuning != "full":
+    learnt = functools.partial(added, tuning=encoder.tuning)
+  return Predictor(init, lookup, logits, learnt, attention)
 
 
 def added(params: Params, tuning: str) -> Params:

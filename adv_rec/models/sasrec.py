@@ -102,7 +102,7 @@ class Block(nn.Module):
     dim = x.shape[-1]
     drop = nn.Dropout(self.dropout, deterministic=not train)
     attention = nn.MultiHeadDotProductAttention(self.heads)
-    x = x + drop(attention(nn.LayerNorm()(x), mask=mask))
+    x = x + drop(attention(nn.LayerNorm()(x), mask=mask, sow_weights=True))
     hidden = nn.relu(nn.Dense(dim)(nn.LayerNorm()(x)))
     return x + drop(nn.Dense(dim)(drop(hidden)))
 

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from adv_rec.models.apply import attended
 from adv_rec.models.sasrec import Block
 from adv_rec.types import Batch, Params, Predictor
 
@@ -73,7 +74,12 @@ def predictor(
     made = network.init(key, jnp.zeros((1, 2, dim)), there, False)
     return {"word": table, "network": made["params"]}
 
-  return Predictor(init, lookup, logits)
+  def attention(params: Params, batch: Batch, inputs: jax.Array) -> jax.Array:
+    there = batch["tokens"] != PAD
+    return attended(network, params["network"], inputs, there)
+
+  looks = attention if isinstance(network, Transformer) else None
+  return Predictor(init, lookup, logits, attention=looks)
 
 
 class CNN(nn.Module):
