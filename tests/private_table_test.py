@@ -13,7 +13,7 @@ import pytest
 from adv_rec.data import declared, tabular
 from adv_rec.data.tabular import Column
 from adv_rec.experiments import experiment, options
-from adv_rec.privacy import accounting, counts
+from adv_rec.privacy import accounting, counts, probes
 from adv_rec.privacy.accounting import Gaussian
 from adv_rec.training import loop, parallel
 
@@ -124,7 +124,7 @@ def test_a_run_spends_once_and_destroys_its_secret(folder, tmp_path):
   for path in workdir.rglob("*"):
     assert path.is_dir() or secret not in path.read_bytes(), path
   privacy = workdir / "privacy"
-  assert {p.name for p in privacy.iterdir()} == {"ledger.jsonl", "counts.npy"}
+  assert {p.name for p in privacy.iterdir()} == {"ledger.jsonl", "bought.npz"}
   lines = [json.loads(x) for x in (privacy / "ledger.jsonl").open()]
   assert [line.get("name") for line in lines] == [None, "counts", "training"]
   spends = [Gaussian(**line["gaussian"]) for line in lines[1:]]
@@ -144,9 +144,34 @@ def test_a_run_spends_once_and_destroys_its_secret(folder, tmp_path):
     ended.batches(0, 1)
   assert len((privacy / "ledger.jsonl").read_text().splitlines()) == 3
   # Nor does a run go on whose counts are lost with its secret.
-  (privacy / "counts.npy").unlink()
+  (privacy / "bought.npz").unlink()
   with pytest.raises(ValueError, match="with another content"):
     experiment.build(config(folder), workdir)
+
+
+def test_tables_with_the_target_are_bought_in_one_spend(folder, tmp_path):
+  given = config(folder, target="bought")
+  built = experiment.build(given, tmp_path)
+  lines = (tmp_path / "privacy" / "ledger.jsonl").read_text().splitlines()[1:]
+  spends = {
+    line["name"]: Gaussian(**line["gaussian"])
+    for line in map(json.loads, lines)
+  }
+  assert list(spends) == ["counts", "pairs", "training"]
+  assert spends.keys() == built.probes.keys()
+  # Half of the budget, in zCDP: 1 / sigma^2.
+  whole = accounting.calibrate(3.0, 1e-5, lambda z: [Gaussian(z)], "rdp")
+  assert spends["pairs"].noise_multiplier == pytest.approx(whole * 2**0.5)
+  assert accounting.epsilon([*spends.values()], 1e-5, "rdp") <= 3.0
+  bound = probes.noise_bound(*built.probes["pairs"](200), 0.99)
+  assert bound >= spends["pairs"].noise_multiplier
+
+  with np.load(tmp_path / "privacy" / "bought.npz") as bought:
+    assert {*bought} == {"counts", "0-2", "1-2"}
+    # 320 rows: kind says what is bought, whatever the noise.
+    table = bought["0-2"]
+  assert table.shape == (3, 2) and table.sum() == pytest.approx(1)
+  assert table[0, 0] + table[1, 1] > 0.8
 
 
 def test_without_privacy_nothing_is_written_of_it(folder, tmp_path):
@@ -165,6 +190,7 @@ def test_without_privacy_nothing_is_written_of_it(folder, tmp_path):
     ({"privacy.epsilon": "0.01"}, "what is spent beside it is too much"),
     ({"privacy.accountant": "moments"}, "privacy.accountant='moments'"),
     ({"privacy.clip": "0.0"}, "privacy.clip"),
+    ({"privacy.pairs": "1.0"}, "privacy.pairs=1.0: a share of the budget"),
   ],
 )
 def test_bad_options_are_refused_before_anything_is_spent(

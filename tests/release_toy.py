@@ -66,7 +66,9 @@ def table(config, workdir):
   layout = Layout(transform.sizes, transform.numbers)
   steps = round(config.epochs * train.num_rows / config.batch_size)
   folder = workdir / "privacy"
-  batches, noise, cells = private._spend(config, folder, rows, layout, steps)
+  batches, noise, cells, _ = private._spend(
+    config, folder, rows, layout, steps, None
+  )
   first = np.cumsum([0, *layout.sizes[:-1]])
 
   def blocks(own):

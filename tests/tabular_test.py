@@ -24,6 +24,7 @@ from adv_rec.models.tabular import (
   condition_loss,
   drawn,
   one_hot,
+  pair_distance,
   relaxed,
 )
 
@@ -82,6 +83,16 @@ def test_the_condition_loss_is_the_cross_entropy_of_its_block():
   found = condition_loss(outputs, cells, LAYOUT)
   np.testing.assert_allclose(found, expected, rtol=1e-5)
   check_grads(lambda x: condition_loss(x, cells, LAYOUT), (outputs,), 1)
+
+
+def test_the_distance_of_a_pair_is_that_of_what_is_drawn():
+  """Of rows that say a, x or b, y and of the table of independent columns."""
+  outputs = jnp.log(jnp.array([[1, 0, 0, 1, 0, 1.0], [0, 1, 0, 0, 1, 1.0]]))
+  diagonal = jnp.array([[0.5, 0], [0, 0.5], [0, 0]])
+  apart = jnp.array([[0.25, 0.25], [0.25, 0.25], [0, 0]])
+  for chances, distance in ((diagonal, 0.0), (apart, 0.5)):
+    found = pair_distance(outputs, (0, 1), chances, LAYOUT)
+    np.testing.assert_allclose(found, distance, atol=1e-6)
 
 
 def test_measures_of_equal_and_of_disjoint_tables():

@@ -155,12 +155,7 @@ def _bought(
 ) -> Model:
   """Writes what the run spends and spends it, or finds it done."""
   sizes = given.transform.sizes
-  names = [p.column.name for p in given.transform.parts if p.cells > 1]
-  if config.target and config.target not in names:
-    raise ValueError(
-      f"config option target={config.target}: its schema declares one category"
-    )
-  target = names.index(config.target) if config.target else None
+  target = released.target(config, given.transform)
   path = folder / "marginals.npz"
   if not path.exists():
     p, ledger = config.privacy, released.ledger(config, folder)

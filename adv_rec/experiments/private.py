@@ -1,11 +1,11 @@
 """A generator of tables with a private discriminator: config -> experiment.
 
-What is spent: noisy counts of all cells, once, and the steps of training on
-Poisson samples. What is public: the number of rows, the declared schema, the
-config. workdir/privacy holds
+What is spent: noisy counts of all cells and tables of each column with the
+target, once, and the steps of training on Poisson samples. What is public: the
+number of rows, the declared schema, the config. workdir/privacy holds
 
   ledger.jsonl   every spend
-  counts.npy     the noisy counts
+  bought.npz     noisy counts, and noisy tables of columns with the target
   secret         until the run has ended, see `privacy.secret`
 
 Nothing of this makes the whole workdir public: data/ holds the rows, and
@@ -15,9 +15,10 @@ result.json compares with rows that were kept back.
 from __future__ import annotations
 
 import math
+import os
 import pathlib
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -35,10 +36,19 @@ from adv_rec.games.private import private_table_gan
 from adv_rec.losses import gan as losses
 from adv_rec.models.gan import Generator
 from adv_rec.models.tabular import Layout
-from adv_rec.privacy import accounting, counts, ghost, probes, secret
+from adv_rec.privacy import (
+  accounting,
+  counts,
+  ghost,
+  marginals,
+  probes,
+  secret,
+)
 from adv_rec.privacy.accounting import Gaussian
 from adv_rec.privacy.gradients import PrivateLoss, private
-from adv_rec.types import Batch, Game, Player, State, plain
+from adv_rec.types import Batch, Game, Player, Probe, State, plain
+
+Pairs = Mapping[marginals.Clique, np.ndarray]  # two columns -> their chances
 
 
 def private_config() -> Config:
@@ -55,6 +65,10 @@ def private_config() -> Config:
     # the fakes, which are not clipped, win however good they are.
     "clip": 10.0,
     "counts": 30.0,  # noise multiplier of the counts
+    # What tables of each column with the target have of the budget, in zCDP;
+    # 0: none are bought.
+    "pairs": 0.5,
+    "pairs_weight": 5.0,  # of the distance from these, for the generator
     "earlier": (),  # ledgers of runs before on these rows, paid too
   }
   config.batch_size = 2048  # rows that a sample is expected to have
@@ -78,7 +92,7 @@ def table(config: Config, workdir: pathlib.Path) -> Experiment:
     activation=gan.ACTIVATIONS[config.model.activation],
   )
 
-  def play(gradient: Callable[..., Any]) -> Game:
+  def play(gradient: Callable[..., Any], pairs: Pairs) -> Game:
     rates = config.learning_rate
     return private_table_gan(
       layout,
@@ -92,14 +106,24 @@ def table(config: Config, workdir: pathlib.Path) -> Experiment:
       updates=config.updates,
       average=config.average or None,
       temperature=config.model.temperature,
+      pairs=pairs,
+      pairs_weight=config.privacy.pairs_weight,
     )
 
-  _check_rows(play(plain)["discriminator"], layout)
+  _check_rows(play(plain, {})["discriminator"], layout)
   folder = workdir / "privacy"
-  batches, noise, cells = _spend(config, folder, rows, layout, schedule.steps)
+  batches, noise, cells, pairs = _spend(
+    config,
+    folder,
+    rows,
+    layout,
+    schedule.steps,
+    released.target(config, transform),
+  )
   # Without privacy: the same game, with a sample of each size and no noise.
   clip = config.privacy.clip if config.privacy.enabled else math.inf
-  game = play(private(clip, noise, config.batch_size, batches.padded))
+  gradient = private(clip, noise, config.batch_size, batches.padded)
+  game = play(gradient, pairs)
   asked = Conditions(rows, layout.sizes, cells)
   draw = tables.sampler(transform, asked, generator, layout)
 
@@ -133,19 +157,57 @@ def table(config: Config, workdir: pathlib.Path) -> Experiment:
     dataset=released.describe(config, table),
     watch="train/generator/guide",
     sample=draw,
-    probes={
-      "counts": probes.counted(
-        lambda codes, whose: counts.noisy(
-          codes, layout.sizes, config.privacy.counts, whose
-        ),
-        layout.sizes,
-        config.privacy.counts,
-      ),
-      "training": probes.stepped(
-        game, "discriminator", _made_up(layout, batches.padded)
-      ),
-    },
+    probes=_probes(config, folder, game, layout, batches.padded),
   )
+
+
+class _Bought(NamedTuple):
+  """What is known of the data before training, and how that is sampled.
+
+  Attributes:
+    sampler: of the rows.
+    noise: multiplier of training.
+    counts: noisy, of all cells.
+    pairs: two columns, the target one of them -> noisy chances.
+  """
+
+  sampler: Poisson
+  noise: float
+  counts: np.ndarray
+  pairs: Pairs
+
+
+def _probes(
+  config: Config, folder: pathlib.Path, game: Game, layout: Layout, filled: int
+) -> dict[str, Probe]:
+  """Of each spend; `filled` rows is what a batch is filled up to."""
+  sizes = layout.sizes
+  found = {
+    "counts": probes.counted(
+      lambda codes, whose: counts.noisy(
+        codes, sizes, config.privacy.counts, whose
+      ),
+      sizes,
+      config.privacy.counts,
+    ),
+    "training": probes.stepped(game, "discriminator", _made_up(layout, filled)),
+  }
+  if not config.privacy.enabled:
+    return found
+  bought = {
+    line["name"]: line["gaussian"]["noise_multiplier"]
+    for line in released.ledger(config, folder).spends()
+  }
+  if "pairs" not in bought:
+    return found
+  alike, cliques = np.zeros((100, len(sizes)), np.int64), _cliques(sizes, 0)
+
+  def tables(present: bool, trial: int) -> np.ndarray:
+    rows, rng = alike[0 if present else 1 :], np.random.default_rng(trial)
+    made = marginals.tables(rows, sizes, cliques, bought["pairs"], rng)
+    return np.concatenate([x.counts.ravel() for x in made])
+
+  return {**found, "pairs": probes.projected(tables)}
 
 
 def _spend(
@@ -154,47 +216,90 @@ def _spend(
   rows: Encoded,
   layout: Layout,
   steps: int,
-) -> tuple[Poisson, float, np.ndarray]:
-  """Writes what the run spends, or finds it written.
+  target: int | None,
+) -> _Bought:
+  """Writes what the run spends and spends it, or finds it done."""
+  sizes, p = layout.sizes, config.privacy
+  cliques = [] if target is None else _cliques(sizes, target)
 
-  Returns:
-    The sampler, the noise multiplier of training, and the noisy counts.
-  """
-  if not config.privacy.enabled:
-    own = secret.digest(bytes([config.seed % 256])).encode()  # hides nothing
-    sampler = Poisson(
+  def sample(own: bytes) -> Poisson:
+    return Poisson(
       rows._asdict(), config.batch_size, own, updates=config.updates
     )
-    return sampler, 0.0, counts.noisy(rows.codes, layout.sizes, 0.0, own)
+
+  def buy(own: bytes, count: float, pair: float) -> tuple[np.ndarray, Pairs]:
+    rng = secret.generator(own, b"pairs")
+    made = marginals.tables(rows.codes, sizes, cliques, pair, rng)
+    return counts.noisy(rows.codes, sizes, count, own), {
+      x.clique: _chances(x.counts) for x in made if p.pairs
+    }
+
+  if not p.enabled:
+    own = secret.digest(bytes([config.seed % 256])).encode()  # hides nothing
+    return _Bought(sample(own), 0.0, *buy(own, 0.0, 0.0))
   ledger = released.ledger(config, folder)
   written = {line["name"]: line["gaussian"] for line in ledger.spends()}
-  path, counted = folder / "secret", folder / "counts.npy"
-  ended = "training" in written and counted.exists() and not path.exists()
+  path, bought = folder / "secret", folder / "bought.npz"
+  ended = "training" in written and bought.exists() and not path.exists()
   own = bytes(secret.BYTES) if ended else secret.keep(path)  # zeros: not used
-  sampler = Poisson(
-    rows._asdict(), config.batch_size, own, updates=config.updates
-  )
-  before = Gaussian(config.privacy.counts)
-  earlier = released.earlier(ledger)
+  sampler, earlier = sample(own), released.earlier(ledger)
+  before = {"counts": Gaussian(p.counts)}
+  if p.pairs and cliques:
+    whole = accounting.calibrate(
+      p.epsilon, p.delta, lambda z: [*earlier, Gaussian(z)], p.accountant
+    )
+    # zCDP is in proportion to 1 / noise_multiplier^2.
+    before["pairs"] = Gaussian(whole / math.sqrt(p.pairs))
 
-  def both(noise: float) -> list[Gaussian]:
-    return [before, accounting.steps(sampler, noise, steps)]
+  def all_of(noise: float) -> list[Gaussian]:
+    return [*before.values(), accounting.steps(sampler, noise, steps)]
 
   if "training" in written:
     noise = float(written["training"]["noise_multiplier"])
   else:
-    p = config.privacy
     noise = accounting.calibrate(
-      p.epsilon, p.delta, lambda z: [*earlier, *both(z)], p.accountant
+      p.epsilon, p.delta, lambda z: [*earlier, *all_of(z)], p.accountant
     )
   if ended:
-    return sampler, noise, np.load(counted)
+    return _Bought(sampler, noise, *_read(bought))
   whose = secret.digest(own)
-  ledger.spend("counts", before, whose)
-  ledger.spend("training", both(noise)[1], whose)
-  cells = counts.noisy(rows.codes, layout.sizes, config.privacy.counts, own)
-  np.save(counted, cells)
-  return sampler, noise, cells
+  for name, spend in before.items():
+    ledger.spend(name, spend, whose)
+  ledger.spend("training", all_of(noise)[-1], whose)
+  pair = before["pairs"].noise_multiplier if "pairs" in before else 0.0
+  found = buy(own, p.counts, pair)
+  _write(bought, *found)
+  return _Bought(sampler, noise, *found)
+
+
+def _cliques(sizes: tuple[int, ...], target: int) -> list[marginals.Clique]:
+  """Each column with the target."""
+  others = [k for k in range(len(sizes)) if k != target]
+  return [(min(k, target), max(k, target)) for k in others]
+
+
+def _chances(counts: np.ndarray) -> np.ndarray:
+  """Noisy counts as a distribution; alike where none is above 0."""
+  counts = np.maximum(counts, 0.0)
+  total = counts.sum()
+  return counts / total if total else np.full_like(counts, 1 / counts.size)
+
+
+def _write(path: pathlib.Path, counted: np.ndarray, pairs: Pairs) -> None:
+  named: dict[str, Any] = {f"{a}-{b}": x for (a, b), x in pairs.items()}
+  temporary = path.with_name(path.name + ".tmp")
+  with temporary.open("wb") as file:
+    np.savez(file, counts=counted, **named)
+  os.replace(temporary, path)
+
+
+def _read(path: pathlib.Path) -> tuple[np.ndarray, Pairs]:
+  with np.load(path) as file:
+    named = dict(file)
+  counted = named.pop("counts")
+  return counted, {
+    tuple(map(int, name.split("-"))): x for name, x in named.items()
+  }
 
 
 def _check_rows(player: Player, layout: Layout) -> None:
@@ -224,6 +329,12 @@ def _check(config: Config) -> None:
   options.above_zero(
     config, "model.temperature", "privacy.clip", "privacy.counts"
   )
+  options.at_least(0, config, "privacy.pairs", "privacy.pairs_weight")
+  if config.privacy.pairs >= 1:
+    raise ValueError(
+      f"config option privacy.pairs={config.privacy.pairs}: a share of the"
+      " budget, must be below 1"
+    )
   if config.pack != 1:
     raise ValueError(
       f"config option pack={config.pack}: must be 1, since the rows of a pack"

@@ -80,6 +80,22 @@ def read(config: Config, workdir: pathlib.Path) -> Table:
   return Table(train, holdout, transform, rows)
 
 
+def target(config: Config, transform: Transform) -> int | None:
+  """Which block of codes is config.target; None where it names none.
+
+  Raises:
+    ValueError: it is no category, or one that its schema knows one value of.
+  """
+  if not config.target:
+    return None
+  names = [p.column.name for p in transform.parts if p.cells > 1]
+  if config.target not in names:
+    raise ValueError(
+      f"config option target={config.target}: its schema declares one category"
+    )
+  return names.index(config.target)
+
+
 def declared_schema(config: Config) -> tabular.Schema:
   """What a private run knows of its table before it spends anything."""
   if config.data.schema:

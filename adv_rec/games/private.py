@@ -19,7 +19,13 @@ import optax
 from adv_rec.games.gan import with_norm
 from adv_rec.losses.gan import Objective, Penalty
 from adv_rec.models.gan import sample
-from adv_rec.models.tabular import Layout, condition_loss, one_hot, relaxed
+from adv_rec.models.tabular import (
+  Layout,
+  condition_loss,
+  one_hot,
+  pair_distance,
+  relaxed,
+)
 from adv_rec.privacy.gradients import PrivateLoss, without_data
 from adv_rec.types import Batch, Game, Loss, Params, Player
 
@@ -124,6 +130,8 @@ def private_table_gan(
   updates: int = 1,
   average: float | None = None,
   temperature: float = 0.2,
+  pairs: Mapping[tuple[int, ...], np.ndarray] | None = None,
+  pairs_weight: float = 1.0,
 ) -> Game:
   """`games.tabular.table_gan` with a discriminator that learns privately.
 
@@ -146,7 +154,13 @@ def private_table_gan(
     updates: of the discriminator for one of the generator.
     average: decay of the moving average of the generator's parameters.
     temperature: of `models.tabular.relaxed`.
+    pairs: two blocks -> the chances of their cells, which are public, as noisy
+      counts are. The generator is told how far its own are from these, as in
+      GEM (Liu, Vietri & Wu 2021, arXiv:2106.07153), beside what the
+      discriminator tells it.
+    pairs_weight: of the sum of these distances.
   """
+  known = {pair: jnp.asarray(x) for pair, x in (pairs or {}).items()}
   first = np.cumsum([0, *layout.sizes[:-1]])
 
   def real(batch, key):
@@ -170,6 +184,12 @@ def private_table_gan(
     )
     return logits
 
+  def guide(batch, outputs):
+    told = condition_loss(outputs, batch["condition"], layout)
+    for pair, chances in known.items():
+      told += pairs_weight * pair_distance(outputs, pair, chances, layout)
+    return told
+
   discriminator_loss, generator_loss = private_adversarial(
     generate,
     discriminate,
@@ -177,9 +197,7 @@ def private_table_gan(
     real,
     ("codes", "numbers"),
     penalties,
-    guide=lambda batch, outputs: condition_loss(
-      outputs, batch["condition"], layout
-    ),
+    guide=guide,
   )
 
   def init_generator(key):

@@ -126,3 +126,26 @@ def condition_loss(
   everything = jax.nn.logsumexp(logits, axis=-1, where=same)
   chosen = jnp.sum(jax.nn.one_hot(cells, layout.cells) * logits, axis=-1)
   return everything - chosen
+
+
+def pair_distance(
+  outputs: jax.Array,
+  pair: tuple[int, ...],
+  chances: jax.Array,
+  layout: Layout,
+) -> jax.Array:
+  """Total variation distance of two blocks' joint distribution. -> scalar.
+
+  Given its noise a row's cells are drawn on their own, so that the generator's
+  table of a pair is the mean of products of its chances, without a draw.
+
+  Args:
+    outputs: of the generator, [B, D].
+    pair: two blocks.
+    chances: what their table is to be, [cells of one, cells of the other].
+    layout: of the vectors.
+  """
+  blocks = layout.blocks(outputs)
+  one, other = (jax.nn.softmax(blocks[k]) for k in pair)
+  table = jnp.matmul(one.T, other, precision="highest") / len(outputs)
+  return 0.5 * jnp.sum(jnp.abs(table - chances))
