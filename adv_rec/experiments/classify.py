@@ -132,8 +132,9 @@ def classify_experiment(config: Config, task: Task) -> Experiment:
   check(config)
   fitted = _fitted(task, config.fit)
   steps_per_epoch = max(len(fitted["label"]) // config.batch_size, 1)
-  dispatch = min(steps_per_epoch, _DISPATCH)
-  steps_per_epoch -= steps_per_epoch % dispatch
+  calls = -(-steps_per_epoch // _DISPATCH)  # of equal length
+  dispatch = steps_per_epoch // calls
+  steps_per_epoch = calls * dispatch
   steps = config.epochs * steps_per_epoch
   game = classify(
     task.predictor,
