@@ -46,6 +46,8 @@ class Task(NamedTuple):
       training rows; unknown values have a code of their own.
     names: rows of features -> for each row the names of what its inputs are
       about, one for each of their rows: "item=apples", or the words of a text.
+    text: the column of raw rows that `encode` takes as a list of texts; where
+      it is "", `encode` takes the whole table.
     extra: further entries for the result's metrics, such as the share of the
       parameters that is trained.
   """
@@ -58,6 +60,7 @@ class Task(NamedTuple):
   dataset: Mapping[str, Any]
   encode: Callable[[Any], dict[str, np.ndarray]]
   names: Callable[[Rows], list[list[str]]]
+  text: str = ""
   extra: Mapping[str, float] = {}
 
 
@@ -90,6 +93,7 @@ def classify_config() -> Config:
       "evaluation": {
         "block": 1024,  # examples at a time
         "robustness": (),  # sizes in median row norms; empty: no curve
+        "attacks": ("fgm", "random"),  # of the curve, see attacks.NAMES
       },
     }
   )
@@ -100,6 +104,8 @@ def check(config: Config) -> None:
   learning.check_training(config, _FORMS)
   options.one_of(LOSSES, config, "loss")
   options.one_of(("train", "train+validation"), config, "fit")
+  for name in config.evaluation.attacks:
+    attacks.by_name(name)
   options.at_least(1, config, "evaluation.block")
   options.at_least(0, config, "l2", "weight_decay", "average")
   if config.average >= 1:
@@ -173,6 +179,7 @@ def classify_experiment(config: Config, task: Task) -> Experiment:
     kinds: Mapping[str, attacks.MakeAttack],
     sizes: Sequence[float],
     part: str,
+    source: State | None = None,
   ) -> list[dict[str, Any]]:
     if part not in parts:
       raise ValueError(
@@ -182,10 +189,13 @@ def classify_experiment(config: Config, task: Task) -> Experiment:
     return [
       {
         "part": part,
+        "metric": task.watch,
         **{k: v for k, v in row.items() if k != "logits"},
         **task.measures(row["logits"], rows),
       }
-      for row in apply.under_attack(best(state), rows, kinds, sizes)
+      for row in apply.under_attack(
+        best(state), rows, kinds, sizes, source and best(source)
+      )
     ]
 
   def finish(state: State) -> dict[str, Any]:
@@ -196,7 +206,8 @@ def classify_experiment(config: Config, task: Task) -> Experiment:
       logits = apply.logits(best(state), parts["test"])
       result["per_user"] = _per_example(logits, parts["test"]["label"])
     if config.evaluation.robustness and parts:
-      kinds = {name: attacks.by_name(name) for name in ("fgm", "random")}
+      names = config.evaluation.attacks
+      kinds = {name: attacks.by_name(name) for name in names}
       sizes = tuple(config.evaluation.robustness)
       result["robustness"] = attack(state, kinds, sizes, next(iter(parts)))
     return result

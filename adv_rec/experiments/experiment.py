@@ -180,15 +180,25 @@ def restore(
     ValueError: one of its files is damaged.
   """
   workdir = pathlib.Path(workdir)
-  config = workdir / "config.json"
-  if not config.is_file():
-    raise FileNotFoundError(f"{config}: no such file; is this a workdir?")
+  read = read_config(workdir)
   if not (workdir / "checkpoints").is_dir():
     raise FileNotFoundError(f"{workdir} has no checkpoint yet; train first")
-  read: Config = ml_collections.ConfigDict(_read_json(config))
   read.evaluation.update(evaluation)
   experiment = build(read, workdir)
   return experiment, loop.restore(experiment.game, workdir, read.seed)
+
+
+def read_config(workdir: pathlib.Path) -> Config:
+  """The config of a workdir.
+
+  Raises:
+    FileNotFoundError: the workdir holds no run.
+    ValueError: its file is damaged.
+  """
+  path = workdir / "config.json"
+  if not path.is_file():
+    raise FileNotFoundError(f"{path}: no such file; is this a workdir?")
+  return ml_collections.ConfigDict(_read_json(path))
 
 
 def provenance() -> dict[str, Any]:
