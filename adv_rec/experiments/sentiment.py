@@ -42,7 +42,7 @@ def review_config() -> Config:
   config.data.update(
     {
       "columns": {"text": "text", "label": "label"},  # of your own reviews
-      "length": 48,  # words of a text that are read, or Chinese characters
+      "length": 40,  # words of a text that are read, or Chinese characters
       "labelled": 1.0,  # share of train whose labels are known
     }
   )
@@ -59,13 +59,13 @@ def words_config() -> Config:
   config.data.update({"least": 2})
   config.model = {
     "kind": "cnn",  # see KINDS
-    "dim": 128,
+    "dim": 64,
     "scale": 0.1,  # of new word vectors
     "normalized": False,  # word vectors, as absolute epsilons ask for
-    "word_dropout": 0.0,
+    "word_dropout": 0.2,
     "dropout": 0.5,
     "widths": (3, 4, 5),  # of cnn
-    "filters": 100,  # of each width
+    "filters": 64,  # of each width
     "hidden": 64,  # of bigru, in each direction
     "blocks": 2,  # of transformer
     "heads": 4,
