@@ -2,13 +2,15 @@ r"""Predictors of labels against PyTorch: samples a second, plain and attacked.
 
   python -m venv /tmp/deepctr && /tmp/deepctr/bin/pip install deepctr-torch
   python benchmarks/classify.py --ctr_python=/tmp/deepctr/bin/python \
-    --out=runs/benchmark
+    --torch_python=/tmp/deepctr/bin/python --out=runs/benchmark
 
 Clicks: DeepFM on the training rows of Frappe, the same sizes of embeddings and
 layers, batches of 4,096, Adam, one after the other on the same cores
 (--cores). Ours is clocked from the second compiled call to the last, deepctr-
 torch from the second epoch to the last: neither compilation nor the building
 of a model counts. Ours once more with FGM on the embeddings.
+
+Reviews: Kim's CNN on texts of 128 words, batches of 64; see `texts.py`.
 
 Writes classify.json to --out, where what was measured before and is not asked
 for again stays, and prints a table. The peer runs in a process of its own,
@@ -31,16 +33,23 @@ _BENCHMARKS = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(_BENCHMARKS.parent / "scripts"))
 
 import cli  # noqa: E402
+import texts  # noqa: E402
 
 _OUT = flags.DEFINE_string("out", "runs/benchmark", "Where the results go.")
 _CTR_PYTHON = flags.DEFINE_string(
   "ctr_python", "", "An interpreter that has deepctr-torch; or this one."
 )
+_TORCH_PYTHON = flags.DEFINE_string(
+  "torch_python", "", "An interpreter that has torch; or this one."
+)
 _EPOCHS = flags.DEFINE_integer("epochs", 4, "Of each; the first is warm-up.", 2)
 _CORES = flags.DEFINE_integer("cores", 2, "Cores that each may use.", 1)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.", 0)
 _ONLY = flags.DEFINE_multi_enum(
-  "only", [], ["clicks"], "Measure this task only; may be given again."
+  "only",
+  [],
+  ["clicks", "reviews"],
+  "Measure this task only; may be given again.",
 )
 
 _BATCH, _DIM, _HIDDEN, _DROPOUT = 4096, 16, (256, 128), 0.2
@@ -83,7 +92,8 @@ print(json.dumps({
 def main():
   """Measures, writes and prints."""
   measured: dict[str, Callable[[pathlib.Path], dict[str, Any]]] = {
-    "clicks": _clicks
+    "clicks": _clicks,
+    "reviews": _reviews,
   }
   if hasattr(os, "sched_setaffinity"):  # Linux; JAX and torch heed it
     cores = sorted(os.sched_getaffinity(0))[: _CORES.value]
@@ -135,6 +145,27 @@ def _clicks(folder: pathlib.Path) -> dict[str, Any]:
       _target("cost of FGM, times plain", 2.1, plain / attacked, -1),
     ],
     "epochs": _EPOCHS.value,
+  }
+
+
+def _reviews(folder: pathlib.Path) -> dict[str, Any]:
+  """The text CNN, plain and with FGM, and the same in torch."""
+  del folder
+  python = _TORCH_PYTHON.value or sys.executable
+  if not _TORCH_PYTHON.value and importlib.util.find_spec("torch") is None:
+    raise ValueError(
+      "torch is not installed here; name an interpreter that has it with"
+      " --torch_python=PATH"
+    )
+  found = texts.measure(python, _CORES.value, _SEED.value)
+  plain, attacked = found["ours"]["plain"], found["ours"]["fgm"]
+  ratio = plain / found["torch"]["samples_per_second"]
+  return {
+    **found,
+    "targets": [
+      _target("text CNN, samples/s, times torch's", 2, ratio, 1),
+      _target("cost of FGM, times plain", 2.1, plain / attacked, -1),
+    ],
   }
 
 
