@@ -18,7 +18,8 @@ def get_table():
     "protocol": """Three pictures of 10 categories of articles as the colours of
       one. Perceptrons with two hidden layers of 256, noise of width 64, batches
       of 64, Adam at .001 with moments .5 and .9, 2,000 steps, the average of
-      the generator at .99. A classifier that is right for .88 of the test
+      the generator at .99: what was tried first, on seed 100 of the relativistic
+      row. A classifier that is right for .88 of the test
       pictures names what 5,000 samples show; real_...: what as many stacks of
       test pictures show. Precision to coverage: in 64 principal components,
       against stacks of test pictures.""",
