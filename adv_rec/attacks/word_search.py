@@ -43,6 +43,7 @@ def search(
   embed: Embed | None = None,
   similarity: float = 0.8,
   most: int = 20,
+  longest: int = 1000,
 ) -> Found:
   """Changes the words that matter most, one by one, until the answer is wrong.
 
@@ -61,6 +62,7 @@ def search(
     embed: of texts, for the guard; None for no guard.
     similarity: least cosine of the changed text with the original one.
     most: candidates of a word that are looked at.
+    longest: words of a text that are looked at, the first ones.
 
   Raises:
     ValueError: the share is not in (0, 1].
@@ -73,7 +75,7 @@ def search(
     if np.argmax(before) != label:
       return text
     words, gaps = words_of.split(text)
-    places = [i for i, word in enumerate(words) if candidates(word)]
+    places = [i for i, w in enumerate(words[:longest]) if candidates(w)]
     if not places:
       return text
     without = [_with(words, gaps, i, "") for i in places]

@@ -17,7 +17,7 @@ from flax.core import FrozenDict
 from adv_rec.data import atomic, pretrained, reviews, vocabulary
 from adv_rec.data.reviews import PARTS
 from adv_rec.evaluation import classes as measures
-from adv_rec.experiments import classify, experiment, options
+from adv_rec.experiments import classify, experiment, options, word_attacks
 from adv_rec.experiments.answers import Rows
 from adv_rec.experiments.classify import Task
 from adv_rec.experiments.experiment import Experiment
@@ -48,6 +48,13 @@ def review_config() -> Config:
   )
   config.batch_size = 64
   config.attack.whole = True
+  config.augment = word_attacks.augment_config()
+  config.evaluation.update(
+    {
+      "words": (),  # attacks on words, see word_attacks.NAMES
+      "tries": 8,  # outcomes of a random one, of which the worst counts
+    }
+  )
   return config
 
 
@@ -184,7 +191,10 @@ def _experiment(
   kind = np.float32 if len(found["classes"]) == 2 else np.int32
   parts = {}
   for number, name in enumerate(PARTS):
-    rows = np.flatnonzero(part == number)
+    mine = part == number
+    if name == "train":
+      mine |= part == len(PARTS)  # copies, see word_attacks.augment
+    rows = np.flatnonzero(mine)
     parts[name] = {
       **encode([texts[row] for row in rows]),
       "label": label[rows].astype(kind),
@@ -201,9 +211,11 @@ def _experiment(
     dataset={k: v for k, v in found.items() if k != "classes"},
     encode=encode,
     names=words_of,
+    text=config.data.columns.text,
     extra=extra or {},
   )
-  return classify.classify_experiment(config, task)
+  found = classify.classify_experiment(config, task)
+  return word_attacks.measured(config, found, workdir)
 
 
 def _data(
@@ -245,11 +257,19 @@ def _data(
     }
 
     def fill(new: pathlib.Path) -> None:
+      train = parts["train"]
+      copies, labels = word_attacks.augment(
+        config, train.texts, train.labels, source.language
+      )
       counts = [len(rows.texts) for rows in parts.values()]
       columns = {
-        "text": [one for rows in parts.values() for one in rows.texts],
-        "label": np.concatenate([rows.labels for rows in parts.values()]),
-        "part": np.repeat(np.arange(len(PARTS), dtype=np.int8), counts),
+        "text": [one for rows in parts.values() for one in rows.texts] + copies,
+        "label": np.concatenate(
+          [*(rows.labels for rows in parts.values()), labels]
+        ),
+        "part": np.repeat(
+          np.arange(len(PARTS) + 1, dtype=np.int8), [*counts, len(copies)]
+        ),
       }
       pq.write_table(pa.table(columns), new / "reviews.parquet")
       experiment.write_json(new / "reviews.json", described)
@@ -277,5 +297,6 @@ def _fingerprint(source: reviews.Reviews) -> str:
 def _check(config: Config) -> None:
   """Refuses bad options before the data is read."""
   classify.check(config)
+  word_attacks.check(config)
   options.at_least(2, config, "data.length")
   options.above_zero(config, "data.labelled")

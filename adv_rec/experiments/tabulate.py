@@ -74,7 +74,11 @@ def summarize(
     if pair["method"] not in done and pair["control"] not in done
   } | {
     (method, control): _paired(
-      method, control, done[method], done[control], table["metrics"]
+      method,
+      control,
+      done[method],
+      done[control],
+      [*table["metrics"], *table.get("extra", ())],
     )
     for method, control in table.get("paired", ())
     if method in done and control in done
@@ -148,9 +152,11 @@ def _robustness(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         name: statistics.fmean(row["epsilon"][name] for row in rows)
         for name in rows[0]["epsilon"]
       },
-      "ndcg@10": statistics.fmean(row["ndcg@10"] for row in rows),
+      metric: statistics.fmean(row[metric] for row in rows),
+      **({"metric": metric} if "metric" in rows[0] else {}),
     }
     for (attack, relative), rows in points.items()
+    for metric in (rows[0].get("metric", "ndcg@10"),)
   ]
 
 
@@ -162,7 +168,7 @@ def _paired(
   Returns:
     {"method", "control", "seeds", "differences": name -> {"mean", "sd"}}; the
     names are metrics and, where both were attacked, "kept fgm 0.5": of shares
-    of the clean nDCG@10.
+    of the clean nDCG@10, or what else was measured under attack.
   """
   other = {job.seed: result for job, result in theirs}
   values = defaultdict(list)
@@ -172,9 +178,10 @@ def _paired(
       continue
     for name in metrics:
       one, two = (
-        r["metrics"][f"test/{name}"] for r in (result, other[job.seed])
+        r["metrics"].get(f"test/{name}") for r in (result, other[job.seed])
       )
-      values[name].append(one - two)
+      if one is not None and two is not None:  # extra columns may lack them
+        values[name].append(one - two)
     one, two = _kept(result), _kept(other[job.seed])
     for attack, size in sorted(one.keys() & two.keys()):
       values[f"kept {attack} {size:g}"].append(
@@ -195,12 +202,12 @@ def _paired(
 
 
 def _kept(result: Mapping[str, Any]) -> dict[tuple[str, float], float]:
-  """(attack, relative size) -> share of the clean nDCG@10 of one run."""
+  """(attack, relative size) -> share of the clean metric of one run."""
   rows = result.get("robustness", ())
-  clean = {r["attack"]: r["ndcg@10"] for r in rows if not r["relative_epsilon"]}
+  metric = rows[0].get("metric", "ndcg@10") if rows else ""
+  clean = {r["attack"]: r[metric] for r in rows if not r["relative_epsilon"]}
   return {
-    (row["attack"], row["relative_epsilon"]): row["ndcg@10"]
-    / clean[row["attack"]]
+    (row["attack"], row["relative_epsilon"]): row[metric] / clean[row["attack"]]
     for row in rows
     if row["relative_epsilon"] and clean[row["attack"]]
   }

@@ -167,7 +167,7 @@ def attacks(shown: Mapping[str, Run], colors: Mapping[str, int], k: int) -> str:
       amounts = [
         _epsilon(row.epsilon),
         _amount(row.relative, ".3g"),
-        _amount(row.ndcg, ".4f"),
+        _amount(row.value, ".4f"),
         _amount(row.kept, ".1%"),
       ]
       body.append(
@@ -176,7 +176,8 @@ def attacks(shown: Mapping[str, Run], colors: Mapping[str, int], k: int) -> str:
         + "".join(f"<td>{amount}</td>" for amount in amounts)
         + "</tr>"
       )
-  heads = ("Epsilon", "Relative", f"nDCG@{k}", "Kept")
+  what = " or ".join(map(table.heading, robustness.by_metric(shown, k)))
+  heads = ("Epsilon", "Relative", what, "Kept")
   note = f"Not attacked: {escape(', '.join(silent))}." if silent else ""
   return (
     f"<h2>Robustness</h2>{_figures(charts)}{_READING}"

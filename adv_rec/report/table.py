@@ -116,10 +116,42 @@ CHANCES = {
 }
 
 
+# Of attributes of people: told where that is wanted, or by an attacker.
+ATTRIBUTES = {
+  "balanced": Metric("Balanced", "Share that is told, by class, averaged."),
+  "attack_accuracy": Metric(
+    "Attacker", "Accuracy of the best attacker.", 3, -1
+  ),
+  "above_majority": Metric(
+    "Above majority", "What lies above the most frequent class's share.", 3, -1
+  ),
+  "attack_balanced": Metric(
+    "Balanced", "Accuracy of the best attacker, averaged over classes.", 3, -1
+  ),
+  "attack_auc": Metric("Attacker's AUC", "Of the best attacker.", 3, -1),
+}
+
+
+# Accuracy of a classifier of texts whose words were changed.
+WORDS = {
+  "accuracy": Metric("Accuracy", "Share of examples answered rightly."),
+  "noise": Metric("Noise", "Accuracy on misspelt words."),
+  "synonyms": Metric("Synonyms", "Accuracy on random synonyms."),
+  "neighbours": Metric("Neighbours", "Accuracy on words used alike."),
+  "back_translation": Metric(
+    "Back-translation", "Accuracy on texts translated there and back."
+  ),
+  "search": Metric("Search", "Accuracy on synonyms found by asking the model."),
+  "search_random": Metric(
+    "Search, random", "Accuracy on as many synonyms without asking."
+  ),
+}
+
+
 def metric(column: str) -> Metric:
   """What is known of a column such as "ndcg@10"; unknown ones are unmarked."""
   name, at, _ = column.split("/")[-1].partition("@")
-  if not at and name in (without := SAMPLES | CHANCES):
+  if not at and name in (without := SAMPLES | CHANCES | ATTRIBUTES | WORDS):
     return without[name]
   return METRICS.get(name, Metric(name, "", 4, 0))
 

@@ -58,10 +58,8 @@ def markdown(result: Table) -> str:
   if robust := _robustness(result):
     parts.append(robust)
     parts += [
-      f"![{result['title']}, {name} epsilon]({file})"
-      for name, file in zip(
-        ("relative", "absolute"), pictures(result), strict=True
-      )
+      f"![{result['title']}, {Path(file).stem.split('_')[-1]} epsilon]({file})"
+      for file in pictures(result)
     ]
   if "frontier" in result:
     parts += [
@@ -73,7 +71,7 @@ def markdown(result: Table) -> str:
 
 
 def pictures(result: Table) -> dict[str, str]:
-  """nDCG@10 against relative and absolute epsilon: file in docs/ -> SVG.
+  """Quality against relative and absolute epsilon: file in docs/ -> SVG.
 
   Of a table with a frontier, that. Empty where there is neither that nor a run
   that was attacked.
@@ -87,11 +85,16 @@ def pictures(result: Table) -> dict[str, str]:
   }
   if not runs:
     return {}
-  ndcg, _, length = robustness.charts(
-    runs, {method: color for color, method in enumerate(runs)}
-  )
-  name = f"results/{result['table']}"
-  return {f"{name}_relative.svg": ndcg, f"{name}_absolute.svg": length}
+  found = {}
+  for metric, some in robustness.by_metric(runs).items():
+    value, _, length = robustness.charts(
+      some, {method: color for color, method in enumerate(some)}
+    )
+    name = f"results/{result['table']}"
+    if not metric.startswith("ndcg"):
+      name += f"_{metric}"
+    found |= {f"{name}_relative.svg": value, f"{name}_absolute.svg": length}
+  return found
 
 
 def document(results: Sequence[Table]) -> str:
@@ -153,14 +156,18 @@ def _provenance(result: Table) -> str:
 
 
 def _robustness(result: Table) -> str:
-  """Share of the clean nDCG@10 kept under attack, a row a method."""
-  curves = {
-    row["method"]: {
-      (p["attack"], p["relative_epsilon"]): p["ndcg@10"]
-      for p in row["robustness"]
-    }
+  """Share of the clean metric kept under attack, a row a method."""
+  runs = {
+    row["method"]: Run(Path(), dict(row), [])
     for row in result["rows"]
     if row.get("robustness")
+  }
+  curves = {
+    method: {
+      (p["attack"], p["relative_epsilon"]): p[robustness.metric(run)]
+      for p in run.result["robustness"]
+    }
+    for method, run in runs.items()
   }
   if not curves:
     return ""
@@ -176,8 +183,9 @@ def _robustness(result: Table) -> str:
       for point in points
     ]
     lines.append([method, *kept])
+  what = " or ".join(map(table.heading, robustness.by_metric(runs)))
   return (
-    "Share of the clean nDCG@10 kept when each embedding row is moved by so\n"
+    f"Share of the clean {what} kept when each embedding row is moved by so\n"
     "many median row norms, along the gradient or at random:\n\n"
     + _pipes(lines)
   )
