@@ -62,6 +62,9 @@ def words_config() -> Config:
   """The config of models that learn words from the reviews alone."""
   config = review_config()
   config.experiment = "adv_rec.experiments.sentiment.words"
+  config.update({"epochs": 6, "learning_rate": 3e-3, "decay": True})
+  config.checkpoint_every = 6
+  config.attack.update({"relative": True, "epsilon": 0.02})
   # A word that occurs less often in train is unknown, as any other later.
   config.data.update({"least": 2})
   config.model = {

