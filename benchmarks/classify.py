@@ -52,7 +52,7 @@ _ONLY = flags.DEFINE_multi_enum(
   "Measure this task only; may be given again.",
 )
 
-_BATCH, _DIM, _HIDDEN, _DROPOUT = 4096, 16, (256, 128), 0.2
+_BATCH, _DIM, _HIDDEN, _DROPOUT = 4096, 16, (256, 128), 0.0
 
 # The peer, as a program: arguments rows.npz, JSON of settings.
 _DEEPCTR = """
@@ -205,8 +205,11 @@ def _deepctr(python: str, folder: pathlib.Path) -> dict[str, Any]:
   codes = {
     field.column.name: rows[:, n] - field.first for n, field in enumerate(known)
   }
-  label = train[examples.LABEL].to_numpy().astype(np.float32)
-  np.savez(folder / "rows.npz", label=label, **codes)
+  arrays: dict[str, Any] = {
+    "label": train[examples.LABEL].to_numpy().astype(np.float32),
+    **codes,
+  }
+  np.savez(folder / "rows.npz", **arrays)
   settings = {
     "sizes": {field.column.name: field.rows for field in known},
     "dim": _DIM,

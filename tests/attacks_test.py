@@ -174,6 +174,15 @@ def test_relative_size_is_the_median_norm_of_the_rows_that_are_not_zero():
       np.testing.assert_allclose(moved, radius, rtol=1e-5)
 
 
+def test_the_median_of_many_rows_is_that_of_few():
+  norms = jnp.exp(2 * jax.random.normal(jax.random.key(0), (10_001, 1)))
+  norms = norms.at[:2000].set(0.0)
+  found = gradients.relative(0.5)(norms)
+  expected = 0.5 * np.median(norms[2000:])
+  np.testing.assert_allclose(found, expected, rtol=1e-5)
+  assert gradients.relative(0.5)(jnp.zeros((10_000, 2))) == 0
+
+
 def test_relative_size_of_nothing_is_zero():
   """All rows zero: there is no median, and nothing to attack in units of."""
   x = jnp.zeros((3, 4))

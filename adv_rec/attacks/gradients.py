@@ -26,6 +26,8 @@ Attack = Callable[[Objective, Inputs, jax.Array], Inputs]
 Size = float | jax.Array | Callable[[Inputs], Inputs]
 Norm = Literal["l2", "linf"]
 
+_SORTED = 8192  # rows; the median of more is searched for, which is faster
+
 
 def relative(fraction: float | jax.Array) -> Callable[[Inputs], Inputs]:
   """A size in units of the attacked rows: fraction x their median L2 norm.
@@ -42,6 +44,8 @@ def relative(fraction: float | jax.Array) -> Callable[[Inputs], Inputs]:
   def size(inputs: Inputs) -> Inputs:
     def radius(x):
       norms = row_norm(x)
+      if norms.size > _SORTED:
+        return fraction * _median(norms)
       median = jnp.nanmedian(jnp.where(norms > 0, norms, jnp.nan))
       return fraction * jnp.where(jnp.any(norms > 0), median, 0.0)
 
@@ -282,6 +286,26 @@ def each(attack: Attack, objective: Callable, inputs: Inputs, keys: jax.Array):
 def row_norm(x: jax.Array) -> jax.Array:
   """L2 norm of each row. [..., D] -> [...]."""
   return jnp.sqrt(jnp.sum(jnp.square(x), axis=-1))
+
+
+def _median(x: jax.Array) -> jax.Array:
+  """Of the values above 0, by halving; 0 where there is none.
+
+  Where the middle two of an even number differ it may be any value between.
+  """
+  count = jnp.sum(x > 0)
+
+  def halve(_, ends):
+    low, high = ends
+    middle = (low + high) / 2
+    below = jnp.sum((x > 0) & (x <= middle))
+    more = 2 * below < count
+    return jnp.where(more, middle, low), jnp.where(more, high, middle)
+
+  # As many halvings as a float32 has bits of precision, and some more, since
+  # the median may lie far below the largest value.
+  ends = jnp.zeros((), x.dtype), jnp.max(x)
+  return jax.lax.fori_loop(0, 40, halve, ends)[1]
 
 
 def _one_step(epsilon: Size, norm: Norm) -> Attack:

@@ -62,14 +62,19 @@ def clicks_config() -> Config:
     "kind": "deepfm",  # see KINDS
     "dim": 16,
     "scale": 0.01,
-    "hidden": (256, 128),
-    "dropout": 0.2,
-    "crosses": 3,  # of dcn_v2
+    "hidden": (128, 64),
+    "dropout": 0.0,
+    "crosses": 2,  # of dcn_v2
     "attention": 36,  # hidden units, of din
   }
+  # Chosen on the validation part of Frappe.
+  config.learning_rate = 0.03
+  config.l2 = 0.003
   config.batch_size = 4096
-  config.evaluation.block = 4096
+  config.epochs = 8
+  config.attack.epsilon = 0.05
   config.attack.relative = True
+  config.evaluation.block = 4096
   return config
 
 
@@ -182,9 +187,11 @@ def open_data(
         raise FileNotFoundError(
           f"{source} is no folder data/ of a run of clicks"
         )
-      atomic.replace(
-        folder, lambda new: shutil.copytree(source, new, dirs_exist_ok=True)
-      )
+
+      def copy(new: pathlib.Path) -> None:
+        shutil.copytree(source, new, dirs_exist_ok=True)
+
+      atomic.replace(folder, copy)
       return
     found = _find(config)
     known = fields.fit(
@@ -279,21 +286,24 @@ def _find(config: Config) -> Examples:
       "no data: name a dataset (dataset=...), or give data.path=FILE with"
       " data.columns.label=... and data.columns.categories=..."
     )
-  columns, length, wanted = data.columns, data.length, []
-  for kind, given in (
-    ("category", columns.categories),
-    ("number", columns.numbers),
-    ("list", columns.lists),
-    ("text", columns.texts),
-  ):
-    own = filter(None, given.split("+"))
-    wanted += [Column(name, kind, length=length) for name in own]
+  columns, length = data.columns, data.length
+
+  def wanted(kind: fields.Kind, named: str) -> list[Column]:
+    own = filter(None, named.split("+"))
+    return [Column(name, kind, length=length) for name in own]
+
+  taken = [
+    *wanted("category", columns.categories),
+    *wanted("number", columns.numbers),
+    *wanted("list", columns.lists),
+    *wanted("text", columns.texts),
+  ]
   if columns.history:
     of, name = columns.candidate, columns.history
-    wanted.append(Column(name, "list", of=of, length=length))
+    taken.append(Column(name, "list", of=of, length=length))
   return examples.own(
     data.path,
-    wanted,
+    taken,
     columns.label,
     columns.group,
     columns.time,

@@ -17,4 +17,9 @@ def get_config(arg: str = ""):
   config.title = "DIN"
   config.model.kind = "din"
   config.dataset = "movielens_100k"
+  config.model.hidden = (64, 32)
+  config.learning_rate = 0.003
+  config.l2 = 0.1
+  config.batch_size = 1000
+  config.epochs = 6
   return options.override(config, options.parse(arg))

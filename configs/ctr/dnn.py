@@ -15,4 +15,6 @@ def get_config(arg: str = ""):
   config.name = "dnn"
   config.title = "DNN"
   config.model.kind = "dnn"
+  config.model.scale = 0.1
+  config.epochs = 12
   return options.override(config, options.parse(arg))

@@ -15,4 +15,6 @@ def get_config(arg: str = ""):
   config.name = "fm"
   config.title = "FM"
   config.model.kind = "fm"
+  config.learning_rate = 0.02
+  config.epochs = 12
   return options.override(config, options.parse(arg))

@@ -15,4 +15,6 @@ def get_config(arg: str = ""):
   config.name = "logistic"
   config.title = "Logistic regression"
   config.model.kind = "logistic"
+  config.l2 = 0.0
+  config.epochs = 6
   return options.override(config, options.parse(arg))
