@@ -86,7 +86,7 @@ def replacement(candidates: Candidates, share: float) -> Transform:
       if not left:
         break
       if choices := candidates(words[place]):
-        words[place] = choices[rng.integers(len(choices))]
+        words[place] = choices[int(rng.integers(len(choices)))]
         left -= 1
     return join(words, gaps)
 

@@ -217,8 +217,8 @@ def _experiment(
     text=config.data.columns.text,
     extra=extra or {},
   )
-  found = classify.classify_experiment(config, task)
-  return word_attacks.measured(config, found, workdir)
+  made = classify.classify_experiment(config, task)
+  return word_attacks.measured(config, made, workdir)
 
 
 def _data(

@@ -83,7 +83,7 @@ def augment(
     drawn = np.flatnonzero(rng.random(len(texts)) < rest)
     rows = np.concatenate([np.tile(np.arange(len(texts)), int(whole)), drawn])
     transform = _transform(name, language, texts)
-    found += transform([texts[row] for row in rows], rng)
+    found += transform([texts[int(row)] for row in rows], rng)
     codes.append(labels[rows])
   return found, np.concatenate(codes)
 
@@ -223,7 +223,7 @@ def of_run(
     read(place, part)
     found, state = experiment.restore(place, robustness=(), words=())
     models.append((found.task, classify.best(state)))
-  config = ml_collections.ConfigDict(
+  config: Config = ml_collections.ConfigDict(
     json.loads((workdir / "config.json").read_text("utf-8"))
   )
   config.evaluation.tries = tries
