@@ -263,10 +263,11 @@ def _climb(config: Config) -> tuple[gradients.Climb, int] | None:
 def _optimizer(config: Config, steps: int) -> optax.GradientTransformation:
   rate = config.learning_rate
   if config.decay:
-    warm = round(_WARM_UP * steps)
+    warm = max(round(_WARM_UP * steps), 1)
     rate = optax.join_schedules(
       [
-        optax.linear_schedule(0.0, rate, max(warm, 1)),
+        # The first step moves, too.
+        optax.linear_schedule(rate / warm, rate, warm),
         optax.linear_schedule(rate, 0.0, max(steps - warm, 1)),
       ],
       [warm],
