@@ -24,6 +24,8 @@ SMALL = {
   "batch_size": 32,
   "epochs": 1,
   "model.dim": 4,
+  "data.length": 8,
+  "model.filters": 4,
   "privacy.accountant": "rdp",
   "most": 3,
   "base.dim": 4,
