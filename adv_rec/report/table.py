@@ -135,6 +135,7 @@ ATTRIBUTES = {
 # Accuracy of a classifier of texts whose words were changed.
 WORDS = {
   "accuracy": Metric("Accuracy", "Share of examples answered rightly."),
+  "share": Metric("Trained", "Share of the parameters that is trained.", 4, 0),
   "noise": Metric("Noise", "Accuracy on misspelt words."),
   "synonyms": Metric("Synonyms", "Accuracy on random synonyms."),
   "neighbours": Metric("Neighbours", "Accuracy on words used alike."),
