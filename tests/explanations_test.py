@@ -134,3 +134,13 @@ def test_a_planted_explanation_is_more_faithful_than_random_orders():
   assert ours.deletion[-1] == ours.insertion[0] == 0.0
   worst = explanations.faithfulness(value, -planted)
   assert worst.deletion_area > chance.deletion_area
+
+
+def test_a_history_explains_a_query_that_is_the_sum_of_its_keys():
+  rng = np.random.default_rng(3)
+  keys, key = rng.normal(size=(5, 12)), rng.normal(size=12)
+  found = explanations.by_history(keys.sum(axis=0), keys, key)
+  np.testing.assert_allclose(found.values, keys @ key, atol=1e-2)
+  assert found.gap < 1e-2
+  other = explanations.by_history(rng.normal(size=12), keys, key)
+  assert other.gap > 1e-2, "what the history does not explain is said"

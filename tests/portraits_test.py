@@ -164,3 +164,17 @@ def test_what_is_saved_is_loaded(customers, tmp_path):
   again = portraits.load(tmp_path)
   assert again.fingerprint == data.fingerprint and again.ids == data.ids
   assert pq.read_schema(tmp_path / "customers.parquet").names[0] == "id"
+
+
+def test_a_portrait_says_what_a_customer_is_like(trained, tmp_path):
+  made = run(
+    "portrait",
+    f"--workdir={trained[0]}",
+    "--user=c7",
+    "--out=c7.html",
+    cwd=tmp_path,
+  )
+  assert made.status == 0, made.stderr
+  assert "Prediction: " in made.stdout and "Segment " in made.stdout
+  page = (tmp_path / "c7.html").read_text()
+  assert "<svg" in page and "User c7" in page

@@ -114,6 +114,8 @@ def of_row(
   names = [*names, *[""] * (num - len(names))][:num]
   there = np.array([_speaks(name) for name in names])
   shown = np.flatnonzero(there)
+  if not len(shown):
+    raise ValueError("the row has no inputs that could explain anything")
   logits = predictor.logits(params, rows, inputs, None)
   chances = np.asarray(jax.nn.softmax(pointwise.classes(logits))[0])
   decided = int(chances.argmax())

@@ -14,7 +14,7 @@ import numpy as np
 from adv_rec.data import content
 from adv_rec.data import dataset as prepared
 from adv_rec.data.dataset import PARTS, Dataset
-from adv_rec.evaluation import ranking
+from adv_rec.evaluation import explanations, ranking
 from adv_rec.experiments import experiment
 from adv_rec.models.closed_form import popularity_scorer
 from adv_rec.types import Scorer
@@ -87,6 +87,59 @@ def recommend(
           **_features(data.items, item),
         }
       )
+  return rows
+
+
+def why(
+  workdir: pathlib.Path, user: str, n: int = 10, most: int = 3
+) -> list[dict[str, Any]]:
+  """A user's recommendations, each with the items of its history behind it.
+
+  Args:
+    workdir: of a run whose scores are products of users and items.
+    user: raw id, as text.
+    n: length of the list.
+    most: items of the history for each; see `explanations.by_history`.
+
+  Returns:
+    What `recommend` returns, with "because": "item", "share" of the score, and
+    the features; and "explained", the share that the whole history adds.
+
+  Raises:
+    FileNotFoundError: the workdir holds no trained run.
+    ValueError: as `recommend`; or a model that knows no such user, or scores
+      users without keys of items.
+  """
+  rows = recommend(workdir, [user], n)
+  found, state = experiment.restore(workdir, robustness=())
+  assert found.scorer is not None
+  scorer = found.scorer(state)
+  if scorer.keys is None or not rows or rows[0]["source"] != "model":
+    reason = "no keys of items" if scorer.keys is None else f"no user {user}"
+    raise ValueError(
+      f"{workdir}: the model has {reason}, so that no item of a history can be"
+      " said to explain what it recommends"
+    )
+  data = prepared.load(workdir / "data")
+  code = _codes(data, [user])
+  indptr, items = data.history(*found.dataset["protocol"]["fit"].split("+"))
+  history = items[indptr[code[0]] : indptr[code[0] + 1]]
+  keys = np.asarray(scorer.keys, np.float64)
+  query = np.asarray(scorer.queries(jnp.asarray(code)), np.float64)[0]
+  place = {_plain(raw): i for i, raw in enumerate(data.items["id"])}
+  for row in rows:
+    item = place[row["item"]]
+    parts = explanations.by_history(query, keys[history], keys[item]).values
+    score = max(abs(float(query @ keys[item])), 1e-12)
+    row["explained"] = float(parts.sum()) / score
+    row["because"] = [
+      {
+        "item": _plain(data.items["id"][history[i]]),
+        "share": float(parts[i]) / score,
+        **_features(data.items, history[i]),
+      }
+      for i in np.argsort(-parts, kind="stable")[:most]
+    ]
   return rows
 
 
