@@ -16,5 +16,6 @@ def get_config(arg: str = ""):
   config.title = "DNN"
   config.model.kind = "dnn"
   config.model.scale = 0.1
-  config.epochs = 12
+  config.learning_rate = 0.02
+  config.epochs = 16
   return options.override(config, options.parse(arg))
