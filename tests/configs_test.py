@@ -64,6 +64,14 @@ def table(prepared):
   pq.write_table(rows, prepared.with_name("table.parquet"))
 
 
+@pytest.fixture(autouse=True, scope="module")
+def clicks(prepared):
+  """Rows of clicks with a history, beside the data."""
+  rows = [f"{n % 2},u{n % 5},i{n % 7},i1|i{n % 3}" for n in range(400)]
+  text = "\n".join(["label,user,item,before", *rows])
+  prepared.with_name("clicks.csv").write_text(text)
+
+
 def load(path, prepared=None, **changes):
   config = options.load(ROOT / path)
   present = dict(options._leaves(config))
@@ -76,6 +84,12 @@ def load(path, prepared=None, **changes):
     changes["data.schema"] = str(prepared.with_name("table.json"))
   if prepared and "segment" in present:
     changes["segment"] = "kind"
+  if prepared and "data.columns.candidate" in present:
+    changes["data.prepared"] = ""
+    changes["data.path"] = str(prepared.with_name("clicks.csv"))
+    columns = {"categories": "user+item", "history": "before"}
+    columns["candidate"] = "item"
+    changes |= {f"data.columns.{n}": value for n, value in columns.items()}
   changes |= {n: str(v) for n, v in SMALL.items() if n in present}
   arg = ",".join(f"{name}={value}" for name, value in changes.items())
   return options.load(ROOT / path, arg)
