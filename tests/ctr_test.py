@@ -92,9 +92,8 @@ def test_a_cross_layer_is_its_equation():
   bias = jnp.arange(7.0)
   variables = {"params": {"Dense_0": {**dense, "bias": bias}}}
   expected = first * (x @ dense["kernel"] + bias) + x
-  np.testing.assert_allclose(
-    cross.apply(variables, first, x), expected, rtol=1e-5
-  )
+  found = np.asarray(cross.apply(variables, first, x))
+  np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_what_fills_up_a_history_says_nothing():

@@ -134,7 +134,7 @@ def draw(
     bought; shares of all placements that it has).
   """
   place: Any = ["store", "week"]
-  offers = offers.filter(offers.week >= FIRST)
+  offers = offers.filter(ibis._.week >= FIRST)
   offers = offers.group_by(
     store="store_id", week="week", product="product_id"
   ).aggregate(
