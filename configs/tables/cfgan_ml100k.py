@@ -31,9 +31,10 @@ def get_table():
       the random split of the same ratings. CFGAN runs with the settings and in the
       order of its authors' code (two passes of the discriminator, then four of
       the generator), and as long as the longest of their choices, which was
-      best on a tenth. Identity is the share of
-      a user's train items among as many of its highest scores with nothing
-      masked: how far the answer is the condition.""",
+      best on a tenth; the row with nothing but the condition is still of the
+      order one update, then four. Identity is the share of a user's train items
+      among as many of its highest scores with nothing masked: how far the
+      answer is the condition.""",
     "metrics": list(_METRICS),
     "extra": ["identity"],
     "seeds": 3,
