@@ -8,15 +8,23 @@ an hour on 2 CPU cores.
 
 _ATTACKS = 'evaluation.attacks=("fgm","pgd","random","search")'
 _WORDS = 'evaluation.words=("noise","synonyms","back_translation","search")'
+_FAST = "evaluate_every=0,checkpoint_every=100"
 _FIT = "fit=train+validation"
-_TEXT_SIZES = "evaluation.robustness=(0.25,0.5)"
-_CLICK_SIZES = "evaluation.robustness=(0.25,0.5)"
+_TEXT_SIZES = "evaluation.robustness=(0.05,0.1,0.25,0.5)"
+_CLICK_SIZES = "evaluation.robustness=(0.1,0.25,0.5)"
 _TEXT_FGM = "attack.name=fgm,attack.relative=true,attack.epsilon=0.5"
 _CLICK_FGM = "attack.name=fgm,attack.epsilon=0.5"
 
 
 def _text(method, *arguments):
-  given = ("dataset=rotten_tomatoes", _FIT, _TEXT_SIZES, _ATTACKS, _WORDS)
+  given = (
+    _FAST,
+    "dataset=rotten_tomatoes",
+    _FIT,
+    _TEXT_SIZES,
+    _ATTACKS,
+    _WORDS,
+  )
   return {
     "method": method,
     "config": "configs/sentiment/cnn.py",
@@ -25,7 +33,7 @@ def _text(method, *arguments):
 
 
 def _click(method, *arguments):
-  given = ("dataset=frappe", _FIT, _CLICK_SIZES, _ATTACKS)
+  given = (_FAST, "dataset=frappe", _FIT, _CLICK_SIZES, _ATTACKS)
   return {
     "method": method,
     "config": "configs/ctr/deepfm.py",
