@@ -55,7 +55,7 @@ def demographics_config() -> Config:
   config.model = {"kind": "mlp", "hidden": (32,), "dropout": 0.5}  # see MODELS
   config.optimizer = "adam"
   config.learning_rate = 1e-3
-  config.weight_decay = 1.0
+  config.weight_decay = 0.1
   config.batch_size = 64
   config.epochs = 40
   config.evaluate_every = 10

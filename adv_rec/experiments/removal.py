@@ -52,7 +52,7 @@ def removal_config(base: Config) -> Config:
         "noise": 2.0,  # on what they learn from, in deviations
       },
       "batch_size": 2048,  # users; all of them where there are fewer
-      "epochs": 2000,
+      "epochs": 1000,
       "evaluate_every": 0,  # epochs; 0: only at the end
       "checkpoint_every": 500,  # epochs
     }

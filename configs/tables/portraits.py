@@ -16,7 +16,7 @@ _METHODS = {
   "logistic regression": "model.kind=logistic",
   "gradient boosting": "model.kind=boosting",
   "perceptron": "",
-  "perceptron + FGM": "attack.name=fgm,attack.epsilon=0.1",
+  "perceptron + FGM": "attack.name=fgm,attack.epsilon=0.02",
 }
 
 
