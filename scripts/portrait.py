@@ -38,7 +38,7 @@ def main():
   if _USER.value is not None:
     found = portray.user(workdir, _USER.value)
   else:
-    found = portray.item(workdir, _ITEM.value)
+    found = portray.item(workdir, str(_ITEM.value))
   print(portrait.text(found))
   if out.suffix == ".html":
     out.write_text(portrait.page(found), "utf-8")

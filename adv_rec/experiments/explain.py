@@ -107,9 +107,9 @@ def of_row(
   """`explain` of a row of features; see there."""
   budget = budget or Budget()
   predictor = task.predictor
-  rows = {name: jnp.asarray(x) for name, x in rows.items() if name != "label"}
-  names = task.names({name: np.asarray(x) for name, x in rows.items()})[0]
-  inputs = predictor.lookup(params, rows)
+  rows = {name: x for name, x in rows.items() if name != "label"}
+  names = task.names(rows)[0]
+  inputs = predictor.lookup(params, jax.tree.map(jnp.asarray, rows))
   num = explanations.positions(inputs)
   names = [*names, *[""] * (num - len(names))][:num]
   there = np.array([_speaks(name) for name in names])

@@ -51,8 +51,8 @@ def make_optimizer(
   Raises:
     ValueError: unknown name.
   """
-  if rate is None:
-    rate = config.learning_rate
+  rate = config.learning_rate if rate is None else rate
+  assert rate is not None
   if config.optimizer == "adagrad":
     # Losses are means, so gradients are 1 / batch_size of the sums that
     # Adagrad's usual start of 0.1 is meant for.

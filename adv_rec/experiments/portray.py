@@ -192,7 +192,7 @@ def _chances(task: Task, params: Params, rows: Rows) -> np.ndarray:
 
 def _segments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   """Groups of like customers [N], the largest first; and their means."""
-  found = KMeans(min(SEGMENTS, len(values)), n_init=4, random_state=0)
+  found = KMeans(min(SEGMENTS, len(values)), n_init="auto", random_state=0)
   codes = found.fit_predict(values)
   order = np.argsort(-np.bincount(codes), kind="stable")
   rank = np.empty(len(order), int)

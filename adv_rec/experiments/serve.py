@@ -138,7 +138,7 @@ def why(
         "share": float(parts[i]) / score,
         **_features(data.items, history[i]),
       }
-      for i in np.argsort(-parts, kind="stable")[:most]
+      for i in map(int, np.argsort(-parts, kind="stable")[:most])
     ]
   return rows
 

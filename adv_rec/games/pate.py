@@ -133,7 +133,7 @@ def pate_gan(
     }
     # The gradient of this is all of the way there, at a rate of 1.
     way = jax.tree.map(lambda a, b: a - jax.lax.stop_gradient(b), own, heard)
-    half = 0.5 * sum(jnp.sum(jnp.square(x)) for x in jax.tree.leaves(way))
+    half = 0.5 * optax.tree_utils.tree_l2_norm(way, squared=True)
     return half, {"yes": jnp.mean(share), "spread": spread}
 
   def student_loss(params, everyone, batch, key):
@@ -173,7 +173,8 @@ def pate_gan(
 
   def init_generator(key):
     noise = jnp.zeros((1, generator.latent))
-    params = generator.init(key, noise, jnp.zeros((1, layout.cells)))["params"]
+    made: Any = generator.init(key, noise, jnp.zeros((1, layout.cells)))
+    params = made["params"]
     # Columns as they are to be, each on its own.
     last = f"Dense_{len(generator.hidden)}"
     kernel = jnp.zeros_like(params[last]["kernel"])

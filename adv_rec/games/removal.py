@@ -84,9 +84,8 @@ def removal(
   folds = np.random.default_rng([seed, 7]).integers(0, FOLDS, len(label))
   fold = jnp.asarray(np.where(known, folds, -1))
   labels = jnp.asarray(np.maximum(label, 0))
-  table, keys = jnp.asarray(queries), jnp.asarray(keys)
+  table, gram = jnp.asarray(queries), jnp.asarray(keys.T @ keys)
   apply = filtered(filtering, table)
-  gram = keys.T @ keys
   keyed = jax.vmap(jax.random.fold_in, (None, 0))
 
   def init_adversary(key):

@@ -7,6 +7,8 @@ there are, changes nothing: a network looks at words only.
 
 from __future__ import annotations
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -56,8 +58,8 @@ def predictor(
     there = batch["tokens"] != PAD
     rngs = None
     if key is not None:
-      word_key, key = jax.random.split(key)
-      rngs = {"dropout": key}
+      word_key, dropout_key = jax.random.split(key)
+      rngs = {"dropout": dropout_key}
       if word_dropout:
         kept = jax.random.bernoulli(word_key, 1.0 - word_dropout, there.shape)
         inputs = jnp.where(kept[..., None], inputs, 0.0)
@@ -167,7 +169,12 @@ def _values(x: jax.Array, holds: jax.Array, kernel: jax.Array) -> jax.Array:
 
 def _peak_forward(x: jax.Array, holds: jax.Array, kernel: jax.Array):
   values = _values(x, holds, kernel)
-  return jnp.max(values, axis=1), (x, kernel, jnp.argmax(values, axis=1))
+  top = jnp.max(values, axis=1)
+  # The first of the largest; in two passes, each faster than argmax.
+  places = jnp.arange(values.shape[1])[:, None]
+  there = values == top[:, None]
+  best = jnp.min(jnp.where(there, places, len(places) - 1), axis=1)
+  return top, (x, kernel, best)
 
 
 def _peak_backward(kept, gradient: jax.Array):
@@ -177,10 +184,12 @@ def _peak_backward(kept, gradient: jax.Array):
   # Rows of all texts under each other: [B, F, K] of them.
   first = length * jnp.arange(texts)[:, None, None]
   rows = (first + best[..., None] + jnp.arange(width)).ravel()
-  windows = x.reshape(-1, dim)[rows].reshape(*best.shape, -1)
+  flat = x.reshape(-1, dim).at[rows].get(mode="promise_in_bounds")
+  windows = flat.reshape(*best.shape, -1)
   of_kernel = jnp.einsum("bfk,bf->kf", windows, gradient)
   of_rows = (gradient[..., None] * kernel.T).reshape(-1, dim)
-  of_x = jnp.zeros((texts * length, dim)).at[rows].add(of_rows)
+  of_x = jnp.zeros((texts * length, dim))
+  of_x = of_x.at[rows].add(of_rows, mode="promise_in_bounds")
   return of_x.reshape(x.shape), None, of_kernel
 
 
@@ -212,7 +221,7 @@ class BiGRU(nn.Module):
     layers = nn.Bidirectional(
       nn.RNN(nn.GRUCell(self.width)), nn.RNN(nn.GRUCell(self.width))
     )
-    states = layers(x, seq_lengths=jnp.sum(there, axis=1))
+    states: Any = layers(x, seq_lengths=jnp.sum(there, axis=1))
     # States lie in (-1, 1).
     pooled = jnp.max(jnp.where(there[..., None], states, -1.0), axis=1)
     pooled = nn.Dropout(self.dropout, deterministic=not train)(pooled)
