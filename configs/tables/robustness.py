@@ -10,10 +10,10 @@ _ATTACKS = 'evaluation.attacks=("fgm","pgd","random","search")'
 _WORDS = 'evaluation.words=("noise","synonyms","back_translation","search")'
 _FAST = "evaluate_every=0,checkpoint_every=100"
 _FIT = "fit=train+validation"
-_TEXT_SIZES = "evaluation.robustness=(0.05,0.1,0.25,0.5)"
-_CLICK_SIZES = "evaluation.robustness=(0.1,0.25,0.5)"
-_TEXT_FGM = "attack.name=fgm,attack.relative=true,attack.epsilon=0.5"
-_CLICK_FGM = "attack.name=fgm,attack.epsilon=0.5"
+_TEXT_SIZES = "evaluation.robustness=(0.05,0.1)"
+_CLICK_SIZES = "evaluation.robustness=(0.1,0.25)"
+_TEXT_FGM = "attack.name=fgm,attack.relative=true,attack.epsilon=0.05"
+_CLICK_FGM = "attack.name=fgm,attack.epsilon=0.25"
 
 
 def _text(method, *arguments):
