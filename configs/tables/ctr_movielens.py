@@ -9,7 +9,8 @@ from adv_rec.experiments import ctr
 
 _DATA = "dataset=movielens_100k"
 _FAST = "evaluate_every=0,checkpoint_every=100,batch_size=1000"
-_FGM = "attack.name=fgm"
+_DEEP = "model.hidden=(64,32),learning_rate=0.003,l2=0.1,epochs=6"
+_FGM = "attack.name=fgm,attack.epsilon=0.2"
 
 
 def _run(method, name, *arguments):
@@ -32,23 +33,19 @@ def get_table():
     "seeds": 5,
     "prepare": ctr.open_data,
     "paired": [
-      ("FM + FGM", "FM"),
       ("DeepFM + FGM", "DeepFM"),
-      ("DCN-V2 + FGM", "DCN-V2"),
       ("DIN + FGM", "DIN"),
-      ("DeepFM", "Logistic regression"),
+      ("DNN", "Logistic regression"),
       ("DIN", "DNN"),
     ],
     "runs": [
-      _run("Logistic regression", "logistic"),
-      _run("FM", "fm"),
-      _run("FM + FGM", "fm", _FGM),
-      _run("DNN", "dnn"),
-      _run("DeepFM", "deepfm"),
-      _run("DeepFM + FGM", "deepfm", _FGM),
-      _run("DCN-V2", "dcn_v2"),
-      _run("DCN-V2 + FGM", "dcn_v2", _FGM),
-      _run("DIN", "din"),
-      _run("DIN + FGM", "din", _FGM),
+      _run("Logistic regression", "logistic", "learning_rate=0.01,epochs=10"),
+      _run("FM", "fm", "learning_rate=0.003,l2=0.1,epochs=6"),
+      _run("DNN", "dnn", _DEEP),
+      _run("DeepFM", "deepfm", _DEEP),
+      _run("DeepFM + FGM", "deepfm", _DEEP, _FGM),
+      _run("DCN-V2", "dcn_v2", _DEEP),
+      _run("DIN", "din", _DEEP),
+      _run("DIN + FGM", "din", _DEEP, _FGM),
     ],
   }
