@@ -72,6 +72,14 @@ def clicks(prepared):
   prepared.with_name("clicks.csv").write_text(text)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def customers(prepared):
+  """Customers with a number and whether they have children."""
+  rows = [f"{n},{n % 7},{n % 2}" for n in range(100)]
+  text = "\n".join(["id,tea,children", *rows])
+  prepared.with_name("customers.csv").write_text(text)
+
+
 def load(path, prepared=None, **changes):
   config = options.load(ROOT / path)
   present = dict(options._leaves(config))
@@ -84,6 +92,11 @@ def load(path, prepared=None, **changes):
     changes["data.schema"] = str(prepared.with_name("table.json"))
   if prepared and "segment" in present:
     changes["segment"] = "kind"
+  if prepared and "attribute" in present:
+    changes["attribute"] = "kind"
+  if prepared and "data.id" in present:
+    own = prepared.with_name("customers.csv")
+    changes |= {"dataset": "", "data.path": str(own)}
   if prepared and "data.columns.candidate" in present:
     changes["data.prepared"] = ""
     changes["data.path"] = str(prepared.with_name("clicks.csv"))
