@@ -28,8 +28,6 @@ SMALL = {
   "model.filters": 4,
   "privacy.accountant": "rdp",
   "most": 3,
-  "teachers.number": 8,
-  "queries": 8,
   "base.dim": 4,
   "base.model.dim": 4,
   "candidates": 32,
