@@ -2,8 +2,8 @@
 
   python scripts/train.py --config=configs/classic/articles.py:objective=hinge --workdir=/tmp/articles
 
-Two layers of 128 units with leaky ReLUs on each side. Ours: see
-docs/results.md (generated).
+Two layers of 128 units with leaky ReLUs on each side. Its row of
+configs/tables/classic.py has not been run yet.
 """
 
 from adv_rec.experiments import classic, options

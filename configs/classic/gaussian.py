@@ -4,7 +4,8 @@
 
 What 943 users like, from 100,000 ratings: the share of each genre. A linear
 discriminator sees means only, so that sigma is free to be wrong; the figures
-show it. Ours: see docs/results.md (generated).
+show it. Its row of
+configs/tables/classic.py has not been run yet.
 """
 
 from adv_rec.experiments import classic, options
