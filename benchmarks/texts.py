@@ -22,11 +22,11 @@ SETTINGS = {
   "filters": 100,
   "dropout": 0.5,
   "batch": 64,
-  "steps": 10,
+  "steps": 5,
   "learning_rate": 1e-3,
   "epsilon": 1.0,
 }
-_ROUNDS = 7
+_ROUNDS = 5
 
 # The peer, as a program: reads JSON lines, "plain" or "fgm", plays the steps
 # of a call and answers with seconds.
