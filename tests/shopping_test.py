@@ -25,9 +25,8 @@ def log():
 def test_tastes_are_lifts_over_everybody():
   first, second = shopping.tastes(log(), 3)
   assert (first["name"], second["name"]) == ("TEA", "MILK")
-  usual = 56 / 556  # of all dollars
-  share = (55 + 20 * usual) / (105 + 20)
-  assert first["lift"] == pytest.approx(share / usual)
+  expected = 105 * 56 / 556  # of its dollars
+  assert first["lift"] == pytest.approx((55 + 20) / (expected + 20))
   assert first["share"] == pytest.approx(55 / 105)
   assert second["lift"] < 1 < first["lift"]
   # A single dollar is no taste of that size.
@@ -50,6 +49,6 @@ def test_a_product_and_its_buyers():
   beside = {one["name"]: one for one in shopping.beside(log(), [3, 4])}
   assert beside["whole"]["lift"] == pytest.approx(1)
   assert beside["green"]["share"] == 1
-  assert beside["green"]["lift"] == pytest.approx((2 + 5 * 0.2) / 7 / 0.2)
+  assert beside["green"]["lift"] == pytest.approx((2 + 5) / (0.4 + 5))
   with pytest.raises(ValueError, match="no household has bought it"):
     shopping.product(log(), 99)

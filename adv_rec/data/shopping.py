@@ -1,7 +1,8 @@
 """What a household, or a product, stands out by, in counts. Arrow and NumPy.
 
-A lift is a share among some over the share among all: 2 is twice as much. A
-prior of what is usual keeps a single purchase from being a taste.
+A lift is what there is over what is expected by the shares of all: 2 is twice
+as much. A constant added to both keeps a single purchase of something rare from
+being a taste.
 """
 
 from __future__ import annotations
@@ -37,14 +38,13 @@ def tastes(purchases: pa.Table, household: int, most: int = 10) -> Facts:
   total, mine = sum(everyone.values()), sum(own.values())
   found = []
   for name, dollars in own.items():
-    usual = max(everyone[name], 1e-9) / total
-    share = (dollars + _PRIOR_DOLLARS * usual) / (mine + _PRIOR_DOLLARS)
+    expected = mine * everyone[name] / total
     found.append(
       {
         "name": name,
         "dollars": dollars,
         "share": dollars / max(mine, 1e-9),
-        "lift": share / usual,
+        "lift": (dollars + _PRIOR_DOLLARS) / (expected + _PRIOR_DOLLARS),
       }
     )
   return sorted(found, key=lambda one: -one["lift"])[:most]
@@ -102,9 +102,8 @@ def beside(purchases: pa.Table, buyers: list[int], most: int = 10) -> Facts:
   everyone = np.bincount(pair[:, 1], minlength=len(words))
   among = np.isin(pair[:, 0], buyers)
   some = np.bincount(pair[among, 1], minlength=len(words))
-  usual = everyone / len(np.unique(households))
-  share = (some + _PRIOR_HOUSEHOLDS * usual) / (len(buyers) + _PRIOR_HOUSEHOLDS)
-  lift = np.divide(share, usual, out=np.zeros(len(words)), where=everyone > 0)
+  expected = everyone * len(buyers) / len(np.unique(households))
+  lift = (some + _PRIOR_HOUSEHOLDS) / (expected + _PRIOR_HOUSEHOLDS)
   return [
     {
       "name": words[i],
