@@ -203,7 +203,7 @@ def _paired(result: Table) -> list[str]:
         form = ".1f"
       else:
         scale, unit, form = 1, f" {table.heading(name)}", ".4f"
-        if abs(found["mean"]) >= 1:
+        if abs(found["mean"]) >= 1 and not table.metric(name).decimals:
           form = ".0f"
       sd = found["sd"]
       spread = "" if sd is None else f" ± {scale * sd:{form}}"
