@@ -119,7 +119,7 @@ def test_the_script_explains_rows_that_the_run_has_never_seen(
 @pytest.mark.parametrize(
   "arguments, message",
   [
-    (["--id=80"], "the test part has rows 0 to 79"),
+    (["--id=0", "--out=why.txt"], "name a file .html, .svg or .json"),
     ([], "say what to explain"),
   ],
 )
@@ -166,6 +166,7 @@ def test_what_is_saved_is_loaded(customers, tmp_path):
   assert pq.read_schema(tmp_path / "customers.parquet").names[0] == "id"
 
 
+@pytest.mark.slow
 def test_a_portrait_says_what_a_customer_is_like(trained, tmp_path):
   made = run(
     "portrait",
