@@ -59,6 +59,7 @@ def ran(tmp_path_factory):
   return folder
 
 
+@pytest.mark.slow
 def test_more_is_drawn_from_the_workdir_alone(ran):
   source = table(users=300)
   command = "--workdir=run", "--rows=300", "--seed=1", "--out=a.parquet"

@@ -41,6 +41,7 @@ def test_every_objective_runs_and_is_measured(objective, tmp_path):
   assert "validation/modes" in values
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_generator(tmp_path):
   whole = experiment.run(
     config(average="0.9"), tmp_path / "whole", progress=False
@@ -57,6 +58,7 @@ def test_a_resumed_run_ends_with_the_same_generator(tmp_path):
   assert parts["metrics"] == whole["metrics"]
 
 
+@pytest.mark.slow
 def test_a_generator_spreads_over_the_grid(tmp_path):
   given = {"steps": "300", "batch_size": "128", "evaluate_every": "0"}
   given |= {"learning_rate.generator": "2e-3", "objective": "relativistic"}

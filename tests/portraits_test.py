@@ -80,6 +80,7 @@ def test_baselines_are_runs_on_the_same_rows(trained, customers, tmp_path):
   )
 
 
+@pytest.mark.slow
 def test_an_explanation_names_the_planted_causes(trained):
   pytest.importorskip("shap", reason="the extra explain is not installed")
   methods = ("integrated_gradients", "shap")

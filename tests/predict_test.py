@@ -31,7 +31,7 @@ def reviews(tmp_path_factory):
   pyarrow.csv.write_csv(pa.table(rows), folder / "reviews.csv")
   config = options.load(
     ROOT / "configs/sentiment/cnn.py",
-    f"dataset=,data.path={folder / 'reviews.csv'},epochs=3,batch_size=40,"
+    f"dataset=,data.path={folder / 'reviews.csv'},epochs=20,batch_size=40,"
     "model.dim=8,model.filters=8,model.widths=(2,),learning_rate=0.01,"
     "data.length=16",
   )

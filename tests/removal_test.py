@@ -46,6 +46,7 @@ def test_after_leace_nothing_is_correlated_and_no_more_is_changed():
   assert told(erased, label) > 0.8  # what is not linear stays
 
 
+@pytest.mark.slow
 def test_the_game_hides_what_is_not_linear_as_well(tmp_path):
   x, label = planted()
   keys = np.random.default_rng(1).normal(size=(30, DIM)).astype(np.float32)

@@ -159,6 +159,7 @@ def config(path, **given):
   return options.override(made, given)
 
 
+@pytest.mark.slow
 def test_a_dependence_is_learnt_and_more_can_be_drawn(tmp_path):
   table = dependent(tmp_path / "own.csv")
   given = SMALL | {"data.path": "own.csv", "target": "right", "epochs": "60"}

@@ -16,9 +16,25 @@ SMALL = (
 )
 
 
+MEASURED = (
+  'evaluation.words=("noise",),evaluation.robustness=0.5,'
+  'evaluation.attacks=("fgm","random")'
+)
+
+
+def train(folder, seed, more=""):
+  config = options.load(
+    ROOT / "configs/sentiment/cnn.py",
+    f"{SMALL},data.path={folder / 'reviews.csv'},fit=train+validation,"
+    f"epochs=4,learning_rate=0.03,seed={seed},augment.name=noise,"
+    f"augment.share=0.5,{more}",
+  )
+  experiment.run(config, folder / str(seed), progress=False)
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-  """A run on reviews whose label one word says, and one of another seed."""
+  """A run, 0, on reviews whose label one word says."""
   folder = tmp_path_factory.mktemp("runs")
   rng = np.random.default_rng(0)
   said = {"bad": ("poorly", "broken"), "good": ("finely", "lovely")}
@@ -28,20 +44,16 @@ def runs(tmp_path_factory):
     label = ("bad", "good")[n % 2]
     words = [*rng.choice(fill, 4), said[label][rng.integers(2)]]
     rows.append(f"{' '.join(rng.permutation(words))} {n},{label}")
-  data = folder / "reviews.csv"
-  data.write_text("\n".join(rows))
-  measured = (
-    'evaluation.words=("noise",),evaluation.robustness=0.5,'
-    'evaluation.attacks=("fgm","random")'
-  )
-  for seed, more in enumerate((measured, "")):
-    config = options.load(
-      ROOT / "configs/sentiment/cnn.py",
-      f"{SMALL},data.path={data},fit=train+validation,epochs=4,learning_rate=0.03,seed={seed},"
-      f"augment.name=noise,augment.share=0.5,{more}",
-    )
-    experiment.run(config, folder / str(seed), progress=False)
+  (folder / "reviews.csv").write_text("\n".join(rows))
+  train(folder, 0, MEASURED)
   return folder
+
+
+@pytest.fixture(scope="module")
+def other(runs):
+  """The folder of another seed's run on the same reviews."""
+  train(runs, 1)
+  return runs / "1"
 
 
 def test_a_result_has_what_words_and_embeddings_do(runs):
@@ -85,34 +97,43 @@ def test_copies_are_a_function_of_the_seed():
     assert text.startswith("s") == (code == 0)
 
 
-def test_the_script_attacks_words_through_another_run(runs, tmp_path):
+def test_what_is_found_on_the_run_itself_transfers_whole(runs):
+  run = runs / "0"
+  rows = word_attacks.of_run(run, ["noise"], "test", 8, transfer=run)
+  assert rows == json.loads((run / "result.json").read_text())["words"]
+
+
+@pytest.mark.slow
+def test_the_script_attacks_words_through_another_run(runs, other, tmp_path):
   out = tmp_path / "words.json"
   done = programs.run(
     "attack",
     f"--workdir={runs / '0'}",
     "--words=noise",
     "--tries=8",
-    f"--transfer={runs / '1'}",
+    f"--transfer={other}",
     f"--out={out}",
     cwd=tmp_path,
   )
   assert done.status == 0, done.stderr
   assert done.stdout.count("\n") == 2
-  (other,) = json.loads(out.read_text())["words"]
+  (moved,) = json.loads(out.read_text())["words"]
   (own,) = json.loads((runs / "0" / "result.json").read_text())["words"]
-  assert other["clean_accuracy"] == own["clean_accuracy"]
-  assert other["success"] <= own["success"]
+  assert moved["clean_accuracy"] == own["clean_accuracy"]
+  assert moved["success"] <= own["success"]
 
 
 @pytest.mark.slow
-def test_the_script_moves_embeddings_as_another_run_would(runs, tmp_path):
+def test_the_script_moves_embeddings_as_another_run_would(
+  runs, other, tmp_path
+):
   out = tmp_path / "moved.json"
   done = programs.run(
     "attack",
     f"--workdir={runs / '0'}",
     "--attacks=fgm,random",
     "--sizes=1",
-    f"--transfer={runs / '1'}",
+    f"--transfer={other}",
     f"--out={out}",
     cwd=tmp_path,
   )
