@@ -59,9 +59,9 @@ def minilm(path: str | os.PathLike[str] | None = None) -> Pretrained:
     ValueError: a file is damaged.
   """
   try:
-    import safetensors
-    import safetensors.numpy
-    import tokenizers
+    import safetensors  # pyright: ignore[reportMissingImports]
+    import safetensors.numpy  # pyright: ignore[reportMissingImports]
+    import tokenizers  # pyright: ignore[reportMissingImports]
   except ImportError as error:
     raise FileNotFoundError(
       f"MiniLM cannot be read without {error.name}; to get it: {_HOW}"

@@ -139,7 +139,7 @@ def shapley(value: Value, num: int, calls: int, seed: int = 0) -> Attribution:
     ValueError: the package shap is not installed.
   """
   try:
-    import shap
+    import shap  # pyright: ignore[reportMissingImports]
   except ImportError as error:
     raise ValueError(
       "SHAP values need the package shap: pip install 'adv_rec[explain]'"
