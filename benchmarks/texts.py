@@ -22,7 +22,7 @@ SETTINGS = {
   "filters": 100,
   "dropout": 0.5,
   "batch": 64,
-  "steps": 5,
+  "steps": 50,
   "learning_rate": 1e-3,
   "epsilon": 1.0,
 }

@@ -50,8 +50,12 @@ def test_padding_changes_nothing(name):
     np.testing.assert_allclose(alone[0], expected, atol=1e-6)
 
 
-def dense(x, there, kernel):
+def dense(x, there, *kernels):
   """The same as `text.largest`, window by window."""
+  return np.concatenate([dense_one(x, there, k) for k in kernels], axis=1)
+
+
+def dense_one(x, there, kernel):
   width = len(kernel) // x.shape[-1]
   best = []
   for sentence, length in zip(x, there.sum(1), strict=True):
@@ -69,26 +73,28 @@ def test_the_largest_value_and_its_gradient_are_those_of_a_convolution():
   rng = np.random.default_rng(1)
   there = np.arange(6) < np.array([[6], [1], [0], [4]])
   x = np.where(there[..., None], rng.normal(size=(4, 6, 3)), 0.0)
-  kernel = rng.normal(size=(9, 5))
-  x, kernel = x.astype(np.float32), kernel.astype(np.float32)
-  found = text.largest(x, there, kernel)
-  np.testing.assert_allclose(found, dense(x, there, kernel), atol=1e-5)
+  # Of three widths, in no order, and with as many filters as they like.
+  shapes = (9, 5), (3, 2), (12, 4)
+  kernels = [jnp.asarray(rng.normal(size=shape)) for shape in shapes]
+  x, there = jnp.asarray(x), jnp.asarray(there)
+  found = text.largest(x, there, tuple(kernels))
+  np.testing.assert_allclose(found, dense(x, there, *kernels), atol=1e-5)
   weight = rng.normal(size=found.shape).astype(np.float32)
 
-  def value(x, kernel):
-    return jnp.sum(weight * text.largest(x, there, kernel))
+  def value(x, *kernels):
+    return jnp.sum(weight * text.largest(x, there, kernels))
 
-  gradients = jax.jit(jax.grad(value, (0, 1)))(x, kernel)
+  gradients = jax.jit(jax.grad(value, (0, 1, 2, 3)))(x, *kernels)
   for argument, gradient in enumerate(gradients):
     way = rng.normal(size=gradient.shape)
     if argument == 0:
       way = np.where(there[..., None], way, 0.0)
     ends = []
-    for step in (1e-3, -1e-3):
-      moved = [x, kernel]
+    for step in (1e-6, -1e-6):  # so short that no maximum moves elsewhere
+      moved = [np.asarray(a, np.float64) for a in (x, *kernels)]
       moved[argument] = moved[argument] + step * way
-      ends.append(np.sum(weight * dense(moved[0], there, moved[1])))
-    slope = (ends[0] - ends[1]) / 2e-3
+      ends.append(np.sum(weight * dense(moved[0], there, *moved[1:])))
+    slope = (ends[0] - ends[1]) / 2e-6
     np.testing.assert_allclose(np.sum(gradient * way), slope, rtol=1e-3)
 
 

@@ -107,22 +107,25 @@ class CNN(nn.Module):
   ) -> jax.Array:
     """[B, L, D], [B, L] -> [B], or [B, C]."""
     x = jnp.where(there[..., None], x, 0.0)
-    found = []
+    kernels, biases = [], []
     for width in self.widths:
-      kernel = self.param(
-        f"kernel_{width}",
-        nn.initializers.he_uniform(),
-        (width * x.shape[-1], self.filters),
+      shape = (width * x.shape[-1], self.filters)
+      kernels.append(
+        self.param(f"kernel_{width}", nn.initializers.he_uniform(), shape)
       )
-      bias = self.param(f"bias_{width}", nn.initializers.zeros, self.filters)
-      found.append(nn.relu(largest(x, there, kernel) + bias))
-    pooled = jnp.concatenate(found, axis=-1)
+      biases.append(
+        self.param(f"bias_{width}", nn.initializers.zeros, self.filters)
+      )
+    found = largest(x, there, tuple(kernels)) + jnp.concatenate(biases)
+    pooled = nn.relu(found)
     pooled = nn.Dropout(self.dropout, deterministic=not train)(pooled)
     return answer(pooled, self.classes)
 
 
-def largest(x: jax.Array, there: jax.Array, kernel: jax.Array) -> jax.Array:
-  """max over places t of <x_t ... x_{t + K - 1}, kernel>, for each filter.
+def largest(
+  x: jax.Array, there: jax.Array, kernels: tuple[jax.Array, ...]
+) -> jax.Array:
+  """max over places t of <x_{t - K + 1} ... x_t, kernel>, for each filter.
 
   Windows may reach over both ends of a text, where they see zeros, but hold
   a word of it; without words the value is 0.
@@ -130,67 +133,107 @@ def largest(x: jax.Array, there: jax.Array, kernel: jax.Array) -> jax.Array:
   Args:
     x: word vectors, zero where no word is [B, L, D].
     there: [B, L].
-    kernel: [K D, F].
+    kernels: of widths K, each [K D, F].
 
   Returns:
-    [B, F].
+    [B, sum of F].
   """
-  width = len(kernel) // x.shape[-1]
-  padded = jnp.pad(x, ((0, 0), (width - 1, width - 1), (0, 0)))
-  # Window t ends at word t and holds it, or one of the K - 1 before.
-  holds = jnp.pad(there, ((0, 0), (0, width - 1)))
-  for k in range(1, width):
-    holds = holds | jnp.pad(there, ((0, 0), (k, width - 1 - k)))
-  found = _peak(padded, holds, kernel)
+  widths = _widths(x, kernels)
+  more = max(widths) - 1
+  padded = jnp.pad(x, ((0, 0), (more, more), (0, 0)))
+  floors = []
+  for kernel, width in zip(kernels, widths, strict=True):
+    # Window t ends at word t and holds it, or one of the K - 1 before.
+    holds = jnp.pad(there, ((0, 0), (0, more)))
+    for k in range(1, width):
+      holds = holds | jnp.pad(there, ((0, 0), (k, more - k)))
+    floor = jnp.where(holds, 0.0, -jnp.inf)[..., None]
+    floors.append(jnp.broadcast_to(floor, (*holds.shape, kernel.shape[1])))
+  found = _peak(padded, jnp.concatenate(floors, axis=-1), kernels)
   return jnp.where(jnp.any(there, axis=1, keepdims=True), found, 0.0)
 
 
+def _widths(x: jax.Array, kernels: tuple[jax.Array, ...]) -> list[int]:
+  return [len(kernel) // x.shape[-1] for kernel in kernels]
+
+
 @jax.custom_vjp
-def _peak(x: jax.Array, holds: jax.Array, kernel: jax.Array) -> jax.Array:
-  """Largest values of windows. [B, T + K - 1, D], [B, T], [K D, F] -> [B, F].
+def _peak(
+  x: jax.Array, floor: jax.Array, kernels: tuple[jax.Array, ...]
+) -> jax.Array:
+  """Largest values of windows.
 
   The derivative of a maximum is that at its place. So the way back takes one
   window a filter, where that of a convolution goes through all T of them and
   is two thirds of its cost in training.
+
+  Args:
+    x: [B, T + K - 1, D], K the greatest width.
+    floor: [B, T, F], of all filters, -inf where a window does not count.
+    kernels: see `largest`.
+
+  Returns:
+    [B, F].
   """
-  return jnp.max(_values(x, holds, kernel), axis=1)
+  return jnp.max(_values(x, floor, kernels), axis=1)
 
 
-def _values(x: jax.Array, holds: jax.Array, kernel: jax.Array) -> jax.Array:
-  dim = x.shape[-1]
-  places = holds.shape[1]
-  # As matrix products: XLA's convolution is far slower on a CPU.
-  values = sum(
-    x[:, k : k + places] @ kernel[k * dim : (k + 1) * dim]
-    for k in range(len(kernel) // dim)
-  )
-  return jnp.where(holds[..., None], values, -jnp.inf)
+def _values(
+  x: jax.Array, floor: jax.Array, kernels: tuple[jax.Array, ...]
+) -> jax.Array:
+  dim, places = x.shape[-1], floor.shape[1]
+  most = max(_widths(x, kernels))
+  sums: list[Any] = [0.0] * len(kernels)
+  # As matrix products, since XLA's convolution is far slower on a CPU, and as
+  # few as there are shifts: the kernels that reach so far back share one.
+  for k in range(most):
+    parts = {
+      i: kernel[len(kernel) - (most - k) * dim :][:dim]
+      for i, kernel in enumerate(kernels)
+      if len(kernel) >= (most - k) * dim
+    }
+    product = x[:, k : k + places] @ jnp.concatenate([*parts.values()], axis=1)
+    first = 0
+    for i, part in parts.items():
+      last = first + part.shape[1]
+      sums[i] = sums[i] + product[..., first:last]
+      first = last
+  return jnp.concatenate(sums, axis=-1) + floor
 
 
-def _peak_forward(x: jax.Array, holds: jax.Array, kernel: jax.Array):
-  values = _values(x, holds, kernel)
+def _peak_forward(
+  x: jax.Array, floor: jax.Array, kernels: tuple[jax.Array, ...]
+):
+  values = _values(x, floor, kernels)
   top = jnp.max(values, axis=1)
   # The first of the largest; in two passes, each faster than argmax.
   places = jnp.arange(values.shape[1])[:, None]
   there = values == top[:, None]
   best = jnp.min(jnp.where(there, places, len(places) - 1), axis=1)
-  return top, (x, kernel, best)
+  return top, (x, kernels, best)
 
 
 def _peak_backward(kept, gradient: jax.Array):
-  x, kernel, best = kept
+  x, kernels, best = kept
   texts, length, dim = x.shape
-  width = len(kernel) // dim
-  # Rows of all texts under each other: [B, F, K] of them.
-  first = length * jnp.arange(texts)[:, None, None]
-  rows = (first + best[..., None] + jnp.arange(width)).ravel()
-  flat = x.reshape(-1, dim).at[rows].get(mode="promise_in_bounds")
-  windows = flat.reshape(*best.shape, -1)
-  of_kernel = jnp.einsum("bfk,bf->kf", windows, gradient)
-  of_rows = (gradient[..., None] * kernel.T).reshape(-1, dim)
-  of_x = jnp.zeros((texts * length, dim))
-  of_x = of_x.at[rows].add(of_rows, mode="promise_in_bounds")
-  return of_x.reshape(x.shape), None, of_kernel
+  widths = _widths(x, kernels)
+  flat = x.reshape(-1, dim)  # the words of all texts under each other
+  starts = length * jnp.arange(texts) + best.T
+  of_kernels, of_x = [], jnp.zeros_like(flat)
+  first = 0
+  for kernel, width in zip(kernels, widths, strict=True):
+    last = first + kernel.shape[1]
+    back = jnp.arange(max(widths) - width, max(widths))
+    rows = (starts[first:last, :, None] + back).ravel()
+    mine = gradient.T[first:last]
+    first = last
+    windows = flat.at[rows].get(mode="promise_in_bounds")
+    # Filters first, as the products want them: without a transposed copy.
+    windows = windows.reshape(*mine.shape, -1)
+    of_kernels.append(jnp.einsum("fb,fbk->fk", mine, windows).T)
+    of_rows = (mine[..., None] * kernel.T[:, None]).reshape(-1, dim)
+    of_x = of_x.at[rows].add(of_rows, mode="promise_in_bounds")
+  return of_x.reshape(x.shape), None, tuple(of_kernels)
 
 
 _peak.defvjp(_peak_forward, _peak_backward)
