@@ -16,6 +16,7 @@ import optax
 
 from adv_rec.attacks import gradients
 from adv_rec.data import batching
+from adv_rec.evaluation.pointwise import chances, reliability
 from adv_rec.experiments import attacks, learning, options
 from adv_rec.experiments.answers import Apply, Rows
 from adv_rec.experiments.experiment import Experiment
@@ -167,12 +168,15 @@ def classify_experiment(config: Config, task: Task) -> Experiment:
   }
   apply = Apply(task.predictor, config)
 
-  def measure(state: State, part: str) -> dict[str, float]:
-    logits = apply.logits(best(state), parts[part])
+  def measure(logits: np.ndarray, part: str) -> dict[str, float]:
     return {
       f"{part}/{name}": value
       for name, value in task.measures(logits, parts[part]).items()
     }
+
+  def watch(state: State) -> dict[str, float]:
+    logits = apply.logits(best(state), parts["validation"])
+    return measure(logits, "validation")
 
   def attack(
     state: State,
@@ -200,11 +204,11 @@ def classify_experiment(config: Config, task: Task) -> Experiment:
 
   def finish(state: State) -> dict[str, Any]:
     result: dict[str, Any] = {"metrics": dict(task.extra)}
-    for part in parts:
-      result["metrics"] |= measure(state, part)
-    if "test" in parts:
-      logits = apply.logits(best(state), parts["test"])
-      result["per_user"] = _per_example(logits, parts["test"]["label"])
+    for part, rows in parts.items():
+      logits = apply.logits(best(state), rows)
+      result["metrics"] |= measure(logits, part)
+      if part == "test":
+        result |= _of_examples(logits, rows["label"])
     if config.evaluation.robustness and parts:
       names = config.evaluation.attacks
       kinds = {name: attacks.by_name(name) for name in names}
@@ -224,11 +228,7 @@ def classify_experiment(config: Config, task: Task) -> Experiment:
       evaluate=config.evaluate_every * steps_per_epoch,
       checkpoint=config.checkpoint_every * steps_per_epoch,
     ),
-    evaluate=(
-      (lambda state: measure(state, "validation"))
-      if "validation" in parts
-      else None
-    ),
+    evaluate=watch if "validation" in parts else None,
     finish=finish,
     dataset={**task.dataset, "protocol": protocol},
     watch=f"validation/{task.watch}",
@@ -292,12 +292,20 @@ def _fitted(task: Task, fit: str) -> dict[str, np.ndarray]:
   return rows
 
 
-def _per_example(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-  """For paired comparisons: "user" is the number of the example."""
+def _of_examples(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+  """What a result has of each example, and of chances where there is one.
+
+  "per_user" is for paired comparisons: "user" is the number of the example.
+  """
   losses = pointwise.cross_entropy(jnp.asarray(logits), jnp.asarray(labels))
   answers = np.argmax(pointwise.classes(jnp.asarray(logits)), axis=1)
-  return {
-    "user": np.arange(len(labels)),
-    "accuracy": (answers == labels).astype(float),
-    "log_loss": np.asarray(losses),
+  found: dict[str, Any] = {
+    "per_user": {
+      "user": np.arange(len(labels)),
+      "accuracy": (answers == labels).astype(float),
+      "log_loss": np.asarray(losses),
+    }
   }
+  if logits.ndim == 1:
+    found["reliability"] = reliability(labels, chances(logits))
+  return found

@@ -19,14 +19,14 @@ from adv_rec.data.examples import Examples
 from adv_rec.data.fields import Column, Fields
 from adv_rec.evaluation import pointwise
 from adv_rec.experiments import classify, experiment, options
-from adv_rec.experiments.answers import Apply, Rows
+from adv_rec.experiments.answers import Rows
 from adv_rec.experiments.classify import Task
 from adv_rec.experiments.experiment import Experiment
 from adv_rec.experiments.options import Config
 from adv_rec.models import ctr as models
 from adv_rec.models.ctr import Layout
 from adv_rec.training import parallel
-from adv_rec.types import Predictor, State
+from adv_rec.types import Predictor
 
 KINDS = ("logistic", "fm", "dnn", "deepfm", "dcn_v2", "din")
 CLASSES = ("no", "yes")
@@ -119,17 +119,7 @@ def clicks(config: Config, workdir: pathlib.Path) -> Experiment:
     encode=lambda raw: fields.encode(as_table(raw), known),
     names=lambda rows: names(rows, known, config.model.kind == "din"),
   )
-  made = classify.classify_experiment(config, task)
-  apply = Apply(task.predictor, config)
-
-  def finish(state: State) -> dict[str, Any]:
-    test = parts["test"]
-    logits = apply.logits(classify.best(state), test)
-    chance = pointwise.chances(logits)
-    rows = pointwise.reliability(test["label"], chance)
-    return {**made.finish(state), "reliability": rows}
-
-  return made._replace(finish=finish)
+  return classify.classify_experiment(config, task)
 
 
 def make_predictor(config: Config, known: Fields) -> Predictor:
