@@ -17,6 +17,8 @@ EXTRAS = {
   "text": ["safetensors>=0.4", "tokenizers>=0.19"],
   # SHAP values of decisions.
   "explain": ["shap>=0.46"],
+  # Searches over options of a config.
+  "sweep": ["optuna>=4"],
   "benchmark": ["cornac>=2.2", "implicit>=0.7", "matplotlib>=3.8"],
   "notebook": ["ipykernel>=6", "nbclient>=0.10", "nbformat>=5"],
   "lint": ["pre-commit>=3", "pyright>=1.1.380", "ruff>=0.6"],
@@ -27,6 +29,7 @@ EXTRAS["test"] = [
   *EXTRAS["notebook"],
   *EXTRAS["private"],
   *EXTRAS["words"],
+  *EXTRAS["sweep"],
   *EXTRAS["lint"],
   "pytest>=8",
   "pytest-xdist>=3.6",

@@ -58,6 +58,7 @@ LIBRARIES = {
   "jax_privacy": {"adv_rec/privacy"},
   "dp_accounting": {"adv_rec/privacy"},
   "mbi": {"adv_rec/privacy/estimation.py"},
+  "optuna": {"adv_rec/experiments/space.py"},
 }
 
 # Rooms of the host: no accelerator, no compilation.

@@ -16,7 +16,8 @@ from adv_rec.training import loop, parallel
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FILES = sorted(path.relative_to(ROOT) for path in ROOT.glob("configs/**/*.py"))
 TABLES = [path for path in FILES if path.parts[1] == "tables"]
-CONFIGS = [path for path in FILES if path not in TABLES]
+SWEEPS = [path for path in FILES if path.parts[1] == "sweeps"]
+CONFIGS = [path for path in FILES if path not in (*TABLES, *SWEEPS)]
 RELEASES = [path for path in CONFIGS if path.parts[1] == "release"]
 
 # What makes a run small, where a config has the option.

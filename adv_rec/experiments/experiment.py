@@ -154,6 +154,7 @@ def run(
     "config": config.to_dict(),
     "dataset": dict(experiment.dataset),
     "seed": config.seed,
+    "watch": experiment.watch,
     "steps": int(state.step),
     **finished,
     "wall_seconds": round(time.monotonic() - started, 3),

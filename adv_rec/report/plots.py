@@ -67,6 +67,7 @@ class Series(NamedTuple):
     dash: index of the dash: 0 solid, 1 dashed, 2 dotted, 3 dash and dot.
     low: [N] lower end of an error band, or None for no band.
     high: [N] upper end.
+    points: markers alone, without a line between them.
   """
 
   label: str
@@ -76,6 +77,7 @@ class Series(NamedTuple):
   dash: int = 0
   low: Sequence[float] | None = None
   high: Sequence[float] | None = None
+  points: bool = False
 
 
 def line_chart(
@@ -231,10 +233,11 @@ def _line(
     around = path(line.high) + path(line.low)[::-1]
     parts.append(f'<polygon class="band" points="{" ".join(around)}"/>')
   points = path(line.y)
-  parts.append(
-    f'<polyline class="line"{_dash(line.dash)} points="{" ".join(points)}"/>'
-  )
-  if len(points) <= _MOST_MARKERS:
+  if not line.points:
+    parts.append(
+      f'<polyline class="line"{_dash(line.dash)} points="{" ".join(points)}"/>'
+    )
+  if line.points or len(points) <= _MOST_MARKERS:
     for place, x, y in zip(points, line.x, line.y, strict=True):
       told = html.escape(f"{name}: {y:.4g} at {x:.4g}")
       parts.append(
@@ -256,6 +259,8 @@ def _marker(line: Series) -> str:
 
 def _ends(series: Sequence[Series], x_axis: Axis, y_axis: Axis) -> list[str]:
   """Names at the ends of the lines; none at all where they would collide."""
+  if any(line.points for line in series):
+    return []
   named = sorted(series, key=lambda line: line.y[-1])
   heights = [y_axis(line.y[-1]) for line in named]
   if any(a - b < 15 for a, b in itertools.pairwise(heights)):
@@ -293,9 +298,10 @@ def _legend(
       x, y = left, y + 18
     kind = f"s{line.color % COLORS}" if colored else "ink"
     marker = _marker(line) if colored else ""
+    dash = f'<path class="line" d="M0,-4h22"{_dash(line.dash)}/>'
     parts.append(
       f'<g class="{kind}" transform="translate({x:.1f},{y:.1f})">'
-      f'<path class="line" d="M0,-4h22"{_dash(line.dash)}/>'
+      f"{'' if line.points else dash}"
       f'<g transform="translate(11,-4)">{marker}</g>'
       f"{_text(28, 0, name, 'key')}</g>"
     )
