@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -14,6 +16,7 @@ from adv_rec.report.style import CSS
 Sweep = Mapping[str, Any]  # what sweep.json holds
 Trial = Mapping[str, Any]
 _CHARTS = 4  # of numeric options, at most
+_FAR = 4.0  # times as far from the best as the median is: not drawn
 _DASH = '<span class="missing">–</span>'
 
 
@@ -55,7 +58,10 @@ def page(found: Sweep) -> str:
       " it is. Trials share one seed; differences as small as those between"
       " seeds say nothing. The test part was not looked at.</p>",
       f'<h2>What was tried</h2><div class="charts">{_figures(charts)}</div>',
+      _not_drawn(found),
       f"<h2>Trials, best first</h2>{_table(found)}",
+      "<details><summary>What was asked for</summary>"
+      f"<pre>{escape(json.dumps(found['asked'], indent=2))}</pre></details>",
       "</main></body></html>\n",
     ]
   )
@@ -111,7 +117,7 @@ def _table(found: Sweep) -> str:
 
 def _by_number(found: Sweep) -> str:
   """Values in the order of the trials, and the best so far."""
-  done = _complete(found)
+  done = _drawn(found)
   pick = min if found["direction"] == "minimize" else max
   values = [trial["value"] for trial in done]
   so_far = [pick(values[: n + 1]) for n in range(len(values))]
@@ -126,20 +132,21 @@ def _by_option(found: Sweep) -> list[str]:
   """Values over each numeric option, beside plain training."""
   charts = []
   plain = found["trials"][0]
+  level_shown = plain in _drawn(found)
   for name, rule in found["asked"]["space"].items():
     if "low" not in rule or rule["low"] < 0 or len(charts) == _CHARTS:
       continue
-    done = [t for t in _complete(found) if name in t["options"]]
-    if not done:
+    done = [t for t in _drawn(found) if name in t["options"]]
+    places = [trial["options"][name] for trial in done]
+    if len(set(places)) < 2:
       continue
+    low, high = min(places), max(places)
     groups = _groups(found, done)
     lines = _points(groups, lambda trial, name=name: trial["options"][name])
-    low = min(trial["options"][name] for trial in done)
-    high = max(trial["options"][name] for trial in done)
-    if plain["state"] == "complete" and low < high:
+    if level_shown:
       level = [plain["value"]] * 2
       lines.append(Series("plain", [low, high], level, len(groups), dash=1))
-    log = _ticks(low, high) if rule.get("log") and low < high else ()
+    log = _ticks(low, high) if rule.get("log") else ()
     charts.append(
       line_chart(lines, f"{_heading(found)} by {name}", name, log=log)
     )
@@ -188,12 +195,34 @@ def _complete(found: Sweep) -> list[Trial]:
   return [trial for trial in found["trials"] if trial["state"] == "complete"]
 
 
+def _drawn(found: Sweep) -> list[Trial]:
+  """The trials but for those that would hide how the others differ."""
+  done = _complete(found)
+  best = _best(found)["value"]
+  away = [abs(trial["value"] - best) for trial in done]
+  far = _FAR * statistics.median(away) or math.inf
+  return [t for t, gap in zip(done, away, strict=True) if gap <= far]
+
+
+def _not_drawn(found: Sweep) -> str:
+  drawn = _drawn(found)
+  left_out = [t for t in _complete(found) if t not in drawn]
+  if not left_out:
+    return ""
+  told = (f"{t['number'] + 1} ({_value(found, t)})" for t in left_out)
+  return (
+    '<p class="note">Not drawn, since far worse than the others: trials'
+    f" {', '.join(told)}.</p>"
+  )
+
+
 def _best(found: Sweep) -> Trial:
   return found["trials"][found["best"]]
 
 
 def _heading(found: Sweep) -> str:
-  return f"validation {table.heading(found['metric'])}"
+  name = found["metric"].removeprefix("validation/")
+  return f"{table.heading(name)} on validation"
 
 
 def _value(found: Sweep, trial: Trial) -> str:
