@@ -91,8 +91,9 @@ def run(
     if chosen is None:
       _logger.info("all that the space allows has been tried")
       break
-    trial, result = _try(config, chosen, _prepared(base, space, out, done), out,
-                         len(done))  # fmt: skip
+    trial, result = _try(
+      config, chosen, _prepared(base, space, out, done), out, len(done)
+    )
     if result is not None:
       if not found["metric"]:
         name = metric or result["watch"]
