@@ -176,7 +176,8 @@ def kept_log(
     if data.path:
       log = events.read(data.path, data.columns.to_dict())
     else:
-      log = events.complete_journey(None, data.level)
+      level = data.get("level", events.LEVELS[0])
+      log = events.complete_journey(None, level)
     accept(log)
     atomic.replace(folder, lambda place: events.save(place, log))
 
@@ -195,22 +196,23 @@ def make_schedule(config: Config) -> Schedule:
 
 def check_generator(config: Config) -> None:
   """Refuses bad options of the data, the model and its training."""
-  options.one_of(MODELS, config, "model.kind")
+  check_model(config)
   options.one_of(events.LEVELS, config, "data.level")
-  options.at_least(1, config, "batch_size", "steps", "model.dim")
-  options.at_least(2, config, "model.length", "data.max_categories")
-  options.at_least(2, config, "data.bins")
+  options.at_least(2, config, "data.max_categories", "data.bins")
   adversary = ("weight", "start", "lead", "penalty")
   options.at_least(0, config, *(f"adversary.{name}" for name in adversary))
   options.at_least(1, config, "adversary.blocks")
-  options.above_zero(
-    config,
-    "learning_rate",
-    "adversary.learning_rate",
-    "adversary.temperature",
-  )
+  options.above_zero(config, "adversary.learning_rate", "adversary.temperature")
   if config.adversary.dim < 2 or config.adversary.dim % 2:
     raise ValueError(
       f"config option adversary.dim={config.adversary.dim}: must be even, for"
       " two heads"
     )
+
+
+def check_model(config: Config) -> None:
+  """Refuses bad options of the model and of its steps."""
+  options.one_of(MODELS, config, "model.kind")
+  options.at_least(1, config, "batch_size", "steps", "model.dim")
+  options.at_least(2, config, "model.length")
+  options.above_zero(config, "learning_rate")

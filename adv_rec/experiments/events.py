@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import pathlib
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -54,14 +55,6 @@ def sequences(config: Config, workdir: pathlib.Path) -> Experiment:
   measure = event_measures.measure(
     config, data.coding, data.parts, model, draw, data.log.day
   )
-
-  def sample(state: State, rows: int, seed: int) -> pa.Table:
-    codes = draw(state, rows, seed)
-    rng = np.random.default_rng([seed, 2])
-    ids = events.new_ids(data.users, len(codes))
-    return event_codes.decode(codes, data.coding, data.log, ids, rng).table
-
-  counts = {part: len(x.begin) - 1 for part, x in data.parts.items()}
   return Experiment(
     game=game,
     batches=event_generator.make_batches(config, train, data.coding.end)
@@ -72,23 +65,48 @@ def sequences(config: Config, workdir: pathlib.Path) -> Experiment:
     finish=lambda state: {
       "metrics": measure(state, "validation") | measure(state, "test")
     },
-    dataset={
-      "name": pathlib.Path(config.data.path).name or "completejourney events",
-      "counts": {
-        **{f"{part} users": count for part, count in counts.items()},
-        "train events": len(train.codes),
-        "kinds": sizes.kinds - 1,
-      },
-      "fingerprint": _fingerprint(data),
-    },
+    dataset=describe(config, data),
     watch="validation/auc",
-    sample=sample,
+    sample=tables(data, draw),
   )
+
+
+def tables(
+  data: Data, draw: Callable[[State, int, int], np.ndarray]
+) -> Callable[[State, int, int], pa.Table]:
+  """(state, sequences, seed) -> a log like that of the data.
+
+  Args:
+    data: whose coding, names, types and range of times it has.
+    draw: (state, sequences, seed) -> codes.
+  """
+
+  def sample(state: State, rows: int, seed: int) -> pa.Table:
+    codes = draw(state, rows, seed)
+    rng = np.random.default_rng([seed, 2])
+    ids = events.new_ids(data.users, len(codes))
+    return event_codes.decode(codes, data.coding, data.log, ids, rng).table
+
+  return sample
+
+
+def describe(config: Config, data: Data) -> dict[str, Any]:
+  """The data, for result.json."""
+  counts = {part: len(x.begin) - 1 for part, x in data.parts.items()}
+  return {
+    "name": pathlib.Path(config.data.path).name or "completejourney events",
+    "counts": {
+      **{f"{part} users": count for part, count in counts.items()},
+      "train events": len(data.parts["train"].codes),
+      "kinds": len(data.coding.kinds),
+    },
+    "fingerprint": _fingerprint(data),
+  }
 
 
 def _prepared(config: Config, workdir: pathlib.Path) -> Data:
   def split(log: Log) -> dict[str, Log]:
-    return _parts(log, _part_of_users(log.num_users, config.data.holdout))
+    return divided(log, part_of_users(log.num_users, config.data.holdout))
 
   log = event_generator.kept_log(config, workdir, split)
   logs = split(log)
@@ -103,7 +121,7 @@ def _prepared(config: Config, workdir: pathlib.Path) -> Data:
   return Data(logs["train"], log.column("user"), coding, parts)
 
 
-def _part_of_users(users: int, share: float) -> np.ndarray:
+def part_of_users(users: int, share: float) -> np.ndarray:
   """0 train, 1 validation, 2 test, [U]."""
   order = np.random.default_rng([_SPLIT_SEED]).permutation(users)
   held = max(1, round(share * users))
@@ -112,7 +130,12 @@ def _part_of_users(users: int, share: float) -> np.ndarray:
   return part
 
 
-def _parts(log: Log, part: np.ndarray) -> dict[str, Log]:
+def divided(log: Log, part: np.ndarray) -> dict[str, Log]:
+  """The logs of "train", "validation" and "test".
+
+  Raises:
+    ValueError: one of them would have too few users.
+  """
   logs = {}
   for i, name in enumerate(_PARTS):
     keep = part[log.user] == i

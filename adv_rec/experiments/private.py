@@ -129,11 +129,8 @@ def table(config: Config, workdir: pathlib.Path) -> Experiment:
 
   def both(start: int, stop: int, part: Part = (0, 1)) -> dict[str, np.ndarray]:
     """The samples, and cells for generated rows, a function of (seed, step)."""
-    if config.privacy.enabled and not (folder / "secret").exists():
-      raise ValueError(
-        f"{folder / 'secret'} is gone: this run has ended, and cannot go on"
-        " without spending twice; begin a new one"
-      )
+    if config.privacy.enabled:
+      secret.need(folder / "secret")
     num = config.batch_size * config.updates
     own = share(num, part)
     given = [

@@ -119,11 +119,11 @@ def describe(config: Config, table: Table) -> dict[str, Any]:
   }
 
 
-def ledger(config: Config, folder: pathlib.Path) -> Ledger:
+def ledger(config: Config, folder: pathlib.Path, unit: str = "row") -> Ledger:
   """That of a run, workdir/privacy/ledger.jsonl, with earlier spends."""
   p = config.privacy
   made = Ledger(
-    folder / "ledger.jsonl", Budget(p.epsilon, p.delta, "row", p.accountant)
+    folder / "ledger.jsonl", Budget(p.epsilon, p.delta, unit, p.accountant)
   )
   made.carry(p.earlier)
   return made
@@ -156,13 +156,16 @@ def finish(
   """
   found = measure(config, workdir, table, made)
   folder = workdir / "privacy"
-  whole = ledger(config, folder)
-  spent = whole.epsilon()
-  found["metrics"][f"{config.holdout}/spent"] = spent
-  found["privacy"] = {
-    **whole.budget._asdict(),
-    "spent": spent,
-    "spends": whole.spends(),
-  }
+  found["privacy"] = spent(ledger(config, folder))
+  found["metrics"][f"{config.holdout}/spent"] = found["privacy"]["spent"]
   secret.forget(folder / "secret")
   return found
+
+
+def spent(ledger: Ledger) -> dict[str, Any]:
+  """The budget and what was spent of it, for result.json."""
+  return {
+    **ledger.budget._asdict(),
+    "spent": ledger.epsilon(),
+    "spends": ledger.spends(),
+  }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -13,7 +13,8 @@ import optax
 from adv_rec.games.gan import adversarial, with_norm
 from adv_rec.losses.gan import Objective, Penalty
 from adv_rec.models.events import log_likelihood, one_hot, rollout
-from adv_rec.types import Game, Player
+from adv_rec.privacy.gradients import PrivateLoss
+from adv_rec.types import Game, Loss, Player
 
 
 def likelihood(
@@ -32,6 +33,39 @@ def likelihood(
     mean_events: of a sequence, so that the loss is nats per event.
   """
   return {"generator": _likelihood(model, optimizer, mean_events)}
+
+
+def private_likelihood(
+  model: nn.Module,
+  optimizer: optax.GradientTransformation,
+  gradient: Callable[[Loss], Callable[..., Any]],
+  *,
+  length: int,
+) -> Game:
+  """`likelihood` of which the gradient is private, and no metric is shown.
+
+  The loss of a sequence is nats per event of a whole one: divided by a number
+  that everybody may know, whatever its own events are.
+
+  Args:
+    model: of `models.events`.
+    optimizer: of its parameters.
+    gradient: from `privacy.gradients.private`.
+    length: L, the most events of a sequence.
+  """
+
+  def examples(params, everyone, batch, key):
+    del everyone, key
+    parts = log_likelihood(model, params, batch["codes"])
+    return -(parts["kind"] + parts["gap"] + parts["amount"]) / length
+
+  def free(params, everyone, batch, key):
+    del params, everyone, batch, key
+    return jnp.zeros(()), {}
+
+  player = _likelihood(model, optimizer, length)
+  loss = PrivateLoss(examples, free, ("codes",))
+  return {"generator": player._replace(loss=loss, gradient=gradient)}
 
 
 def with_critic(

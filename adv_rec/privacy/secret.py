@@ -49,6 +49,15 @@ def keep(path: pathlib.Path) -> bytes:
   return found
 
 
+def need(path: pathlib.Path) -> None:
+  """Raises ValueError if a run asks for noise and its secret is gone."""
+  if not path.exists():
+    raise ValueError(
+      f"{path} is gone: this run has ended, and cannot go on without spending"
+      " twice; begin a new one"
+    )
+
+
 def forget(path: pathlib.Path) -> None:
   """Overwrites and removes the secret, as far as the file system lets us."""
   if path.exists():
