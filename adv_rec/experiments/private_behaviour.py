@@ -16,7 +16,7 @@ What is public: the catalogue, the number of users, the config. The release is
 workdir/synthetic.parquet: users of its own, items by their ids. Nothing else
 of the workdir is: data/ holds the histories, and result.json compares with
 what was kept back. workdir/privacy has the ledger and, until the release is
-written, the secret.
+written, the secret. `scripts/release.py` makes a folder of the release.
 
 A recommender is then trained on the release alone, and ranks for the real
 users, each by its own history, which the release never saw in the clear.
@@ -24,10 +24,11 @@ users, each by its own history, which the release never saw in the clear.
 
 from __future__ import annotations
 
+import functools
 import math
 import pathlib
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -36,7 +37,7 @@ import pyarrow.parquet as pq
 from scipy import sparse
 
 from adv_rec.data.dataset import Dataset, Pairs
-from adv_rec.experiments import interactions, options, recommend
+from adv_rec.experiments import interactions, options, recommend, released
 from adv_rec.experiments import tabular as tables
 from adv_rec.experiments.experiment import Experiment
 from adv_rec.experiments.options import Config
@@ -46,9 +47,10 @@ from adv_rec.models import closed_form, fold_in, prototypes
 from adv_rec.models.recommenders import MatrixFactorization
 from adv_rec.privacy import accounting, behaviour, secret
 from adv_rec.privacy.accounting import Gaussian
+from adv_rec.privacy.behaviour import Sums
 from adv_rec.privacy.ledger import Budget, Ledger
 from adv_rec.training import parallel
-from adv_rec.types import Params, Scorer, State
+from adv_rec.types import Params, Probe, Scorer, State
 
 # Design -> its sums, and the part of the budget of each (of 1 / variance).
 # Chosen on rows cut from Gowalla's train part, of users and not of a release.
@@ -59,18 +61,7 @@ DESIGNS = {
   "refined": {"counts": 0.05, "gram": 0.35, "table": 0.2, "again": 0.4},
 }
 RECOMMENDERS = ("ridge_svd", "ease")
-_UNIT = "user, all rows"
-
-
-class _Sums(NamedTuple):
-  """What draws noisy sums of one run's users."""
-
-  rows: sparse.csr_array
-  noise: dict[str, float]  # multiplier of each sum
-  own: bytes  # the secret
-
-  def rng(self, name: str) -> np.random.Generator:
-    return secret.generator(self.own, name.encode())
+UNIT = "user, all rows"
 
 
 def behaviour_config() -> Config:
@@ -86,6 +77,7 @@ def behaviour_config() -> Config:
         "delta": 1e-5,
         "accountant": "pld",
         "most": 200,  # items of a user, at most
+        "earlier": (),  # ledgers of runs before on these users, paid too
       },
       "top": 600,  # K
       "rank": 24,  # eigenvectors of their co-occurrences
@@ -111,6 +103,7 @@ def release(config: Config, workdir: pathlib.Path) -> Experiment:
       "config option recommender='ease': this protocol ranks what a user has"
       " already, which EASE by histories does not; choose ridge_svd"
     )
+  _check_sizes(config, data)
   parallel.on_one_process(lambda: _make(config, data, workdir))
   made = _read(workdir / "synthetic.parquet", data)
   shape = data.num_users, data.num_items
@@ -143,7 +136,20 @@ def release(config: Config, workdir: pathlib.Path) -> Experiment:
         )
     return found | {"privacy": _spent(config, workdir)}
 
-  return built._replace(finish=finish)
+  return built._replace(finish=finish, probes=_probes(config, workdir))
+
+
+def _probes(config: Config, workdir: pathlib.Path) -> dict[str, Probe] | None:
+  """Of each sum with the noise that its design has, whatever was written."""
+  if not config.privacy.noise:
+    return None
+  p = config.privacy
+
+  @functools.cache
+  def noise() -> dict[str, float]:
+    return calibrated(config, released.earlier(_ledger(config, workdir)))
+
+  return behaviour.probes(DESIGNS[config.design], noise, p.most)
 
 
 def _beside(
@@ -204,8 +210,8 @@ def _make(config: Config, data: Dataset, workdir: pathlib.Path) -> None:
   if not path.exists():
     shares = DESIGNS[config.design]
     if config.privacy.noise:
-      noise = calibrated(config)
       ledger = _ledger(config, workdir)
+      noise = calibrated(config, released.earlier(ledger))
       own = secret.keep(folder / "secret")
       for name in shares:
         ledger.spend(name, Gaussian(noise[name]), secret.digest(own))
@@ -219,28 +225,34 @@ def _make(config: Config, data: Dataset, workdir: pathlib.Path) -> None:
       config.privacy.most,
       secret.generator(own, b"bounded"),
     )
-    user, item = draw(config, _Sums(rows, noise, own))
+    user, item = draw(config, Sums(rows, noise, own))
     ids = data.items["id"][item]
     tables.write(path, pa.table({"user": user, "item": pa.array(ids)}))
   secret.forget(folder / "secret")
 
 
-def calibrated(config: Config) -> dict[str, float]:
-  """The noise multiplier of each sum of a design: all cost the budget."""
+def calibrated(
+  config: Config, earlier: Sequence[Gaussian] = ()
+) -> dict[str, float]:
+  """The noise multiplier of each sum of a design: all cost the budget.
+
+  Args:
+    config: of a release.
+    earlier: what runs before it have spent of the budget.
+  """
   p, shares = config.privacy, DESIGNS[config.design]
 
   def all_sums(noise: float) -> list[Gaussian]:
-    return [Gaussian(noise / math.sqrt(share)) for share in shares.values()]
+    sums = [Gaussian(noise / math.sqrt(share)) for share in shares.values()]
+    return [*earlier, *sums]
 
   least = accounting.calibrate(p.epsilon, p.delta, all_sums, p.accountant)
   return {name: least / math.sqrt(share) for name, share in shares.items()}
 
 
-def draw(config: Config, sums: _Sums) -> tuple[np.ndarray, np.ndarray]:
+def draw(config: Config, sums: Sums) -> tuple[np.ndarray, np.ndarray]:
   """Made-up users of a design. -> (user [N], item [N])."""
-  counted = behaviour.counts(
-    sums.rows, sums.noise["counts"], sums.rng("counts")
-  )
+  counted = sums.counts("counts")
   # A user with n items adds sqrt(n) to the counts.
   users = len(sums.rows.indptr) - 1
   length = max(counted.sum() / users, 1.0) ** 2
@@ -255,7 +267,7 @@ def draw(config: Config, sums: _Sums) -> tuple[np.ndarray, np.ndarray]:
   size = min(config.top, len(counted))
   rank = min(config.rank, size)
   top = np.argsort(-counted, kind="stable")[:size]
-  gram = behaviour.gram(sums.rows, top, sums.noise["gram"], sums.rng("gram"))
+  gram = sums.gram("gram", top)
   lists = np.zeros((len(counted), size))
   if config.design == "gram":
     values, vectors = prototypes.leading(gram, rank)
@@ -270,11 +282,8 @@ def draw(config: Config, sums: _Sums) -> tuple[np.ndarray, np.ndarray]:
   popular, weights = prototypes.popularity(counted), np.ones(clusters)
   for name in list(DESIGNS[config.design])[2:]:
     member = prototypes.members(sums.rows, lists, popular, weights)
-    noise = sums.noise[name]
     lists = prototypes.strong(
-      behaviour.table(sums.rows, member, clusters, noise, sums.rng(name)),
-      noise,
-      config.threshold,
+      sums.table(name, member, clusters), sums.noise[name], config.threshold
     )
     weights = lists.sum(axis=0)
   return made(lists, weights)
@@ -291,21 +300,39 @@ def _read(path: pathlib.Path, data: Dataset) -> Pairs:
 
 def _ledger(config: Config, workdir: pathlib.Path) -> Ledger:
   p = config.privacy
-  return Ledger(
+  made = Ledger(
     workdir / "privacy" / "ledger.jsonl",
-    Budget(p.epsilon, p.delta, _UNIT, p.accountant),
+    Budget(p.epsilon, p.delta, UNIT, p.accountant),
   )
+  made.carry(p.earlier)
+  return made
 
 
 def _spent(config: Config, workdir: pathlib.Path) -> dict[str, Any]:
   if not config.privacy.noise:
-    return {"unit": _UNIT, "noise": False}
+    return {"unit": UNIT, "noise": False}
   ledger = _ledger(config, workdir)
   return {
     **ledger.budget._asdict(),
     "spent": ledger.epsilon(),
     "spends": ledger.spends(),
   }
+
+
+def _check_sizes(config: Config, data: Dataset) -> None:
+  """Refuses what no recommender of this data could do: before it is bought."""
+  least = min(data.num_users, data.num_items)
+  if config.recommender == "ridge_svd" and config.model.dim > least:
+    raise ValueError(
+      f"config option model.dim={config.model.dim}: {data.num_users} users of"
+      f" {data.num_items} items allow {least} at most"
+    )
+  longest = max(config.evaluation.ks)
+  if longest > data.num_items:
+    raise ValueError(
+      f"config option evaluation.ks: lists of {longest}, and there are"
+      f" {data.num_items} items"
+    )
 
 
 def _check(config: Config) -> None:

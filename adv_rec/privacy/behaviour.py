@@ -15,8 +15,48 @@ before; the cluster of a user may, beside these, look at its own row only.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
 import numpy as np
 from scipy import sparse
+
+from adv_rec.privacy import probes as probing
+from adv_rec.privacy import secret
+from adv_rec.types import Probe
+
+_OTHERS = 50  # made-up users of a probe, beside its canary
+_ITEMS = 50  # items of its gram
+
+
+class Sums(NamedTuple):
+  """What draws the noisy sums of one run's users, each by its name.
+
+  Attributes:
+    rows: [U, I] from `bounded`.
+    noise: multiplier of each sum.
+    secret: that noise is drawn from.
+  """
+
+  rows: sparse.csr_array
+  noise: Mapping[str, float]
+  secret: bytes
+
+  def counts(self, name: str) -> np.ndarray:
+    """See `counts`."""
+    return counts(self.rows, self.noise[name], self._rng(name))
+
+  def gram(self, name: str, items: np.ndarray) -> np.ndarray:
+    """See `gram`."""
+    return gram(self.rows, items, self.noise[name], self._rng(name))
+
+  def table(self, name: str, member: np.ndarray, clusters: int) -> np.ndarray:
+    """See `table`."""
+    noise, rng = self.noise[name], self._rng(name)
+    return table(self.rows, member, clusters, noise, rng)
+
+  def _rng(self, name: str) -> np.random.Generator:
+    return secret.generator(self.secret, name.encode())
 
 
 def bounded(
@@ -120,3 +160,51 @@ def table(
   )
   exact = (rows.T @ indicator).toarray()
   return exact + noise * rng.normal(size=exact.shape)
+
+
+def probes(
+  names: Iterable[str], noise: Callable[[], Mapping[str, float]], most: int
+) -> dict[str, Probe]:
+  """A probe of each sum, with one made-up user more and with none of its items.
+
+  The canary is the user that moves a sum furthest: one of few items, of as many
+  as are kept, or of more.
+
+  Args:
+    names: of the sums; "counts" and "gram" are what they say, any other is a
+      table.
+    noise: multiplier of each, asked for when a probe is played.
+    most: m, items of a user.
+  """
+  num_items = max(2 * most, _ITEMS)
+  few = np.arange(_OTHERS)  # an item each
+  member, items = np.arange(_OTHERS + 1) % 3, np.arange(_ITEMS)
+
+  def rows(size: int) -> sparse.csr_array:
+    own = np.concatenate([few, np.arange(size)])
+    indptr = np.append(np.arange(_OTHERS + 1), len(own))
+    return bounded(indptr, own, num_items, most, np.random.default_rng(0))
+
+  def part(name: str) -> Probe:
+    def play(canary: int, sigma: float, trial: int) -> np.ndarray:
+      own = b"probe" + trial.to_bytes(8, "big")
+      sums = Sums(rows(canary), {name: sigma}, own)
+      if name == "counts":
+        return sums.counts(name)
+      if name == "gram":
+        return sums.gram(name, items)[np.triu_indices(_ITEMS)]
+      return sums.table(name, member, 3)
+
+    def probe(trials: int) -> tuple[np.ndarray, np.ndarray]:
+      sigma, empty, furthest, canary = noise()[name], play(0, 0.0, 0), 0.0, 1
+      for size in (1, most, num_items):
+        moved = float(np.linalg.norm(play(size, 0.0, 0) - empty))
+        if moved > 1.01 * furthest:
+          furthest, canary = moved, size
+      return probing.projected(
+        lambda present, trial: play(canary * present, sigma, trial)
+      )(trials)
+
+    return probe
+
+  return {name: part(name) for name in names}

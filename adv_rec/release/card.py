@@ -16,6 +16,7 @@ from adv_rec.experiments.options import Config
 from adv_rec.privacy import accounting
 from adv_rec.privacy.accounting import Gaussian
 from adv_rec.release.claims import Claim
+from adv_rec.release.subject import Subject
 
 VERSION = 1
 
@@ -28,8 +29,6 @@ _LIMITS = (
   "Synthetic rows are drawn from a model. They are good for what the figures"
   " say, where there are any, and not more: what is rare in the data may be"
   " missing, and what the model smooths over is gone.",
-  "The number of rows that were learnt from, the declared schema and the"
-  " options of the run count as public.",
   "{covered} It bounds what can be"
   " learnt of one {unit} beyond what is learnt without it; what is true of the"
   " whole population, it does not hide.",
@@ -38,8 +37,6 @@ _LIMITS = (
   "Another release of the same rows adds to what is spent. So do runs that"
   " chose options and are not in the ledger: that there were none is the"
   " owner's word.",
-  "Noise comes from a generator of 64 bits a step and is rounded to 32 bits;"
-  " the guarantee is that of exact noise.",
   "The audit reads real rows. That it did not stop this release is one bit that"
   " no noise covers; so is every figure under its heading.",
   "Hashes prove that the files belong together, not who made them: compare the"
@@ -48,38 +45,38 @@ _LIMITS = (
 
 
 def card(
-  name: str,
+  subject: Subject,
   config: Config,
-  schema: Schema,
+  declared: tuple[Schema, int],
   claim: Claim,
   probes: Mapping[str, Any],
   rows: int,
   learnt: int,
   steps: int,
-  dropped: tuple[str, ...],
   outside: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
   """The card.
 
   Args:
-    name: of the table.
+    subject: of the release.
     config: of the run.
-    schema: that was declared.
+    declared: schema of the rows, and values of a number.
     claim: of the run's ledger.
     probes: of `rehearsal.rehearse`.
     rows: that are released.
-    learnt: rows that were learnt from.
+    learnt: units that were learnt from.
     steps: of training.
-    dropped: columns of the source that were left out unread.
     outside: what was measured with real rows; None to leave it out.
   """
-  b = claim.budget
+  b, (schema, bins) = claim.budget, declared
+  one = b.unit.replace(", ", " with ")  # "user, all rows" in a sentence
   return {
     "version": VERSION,
     "table": {
-      "name": name,
+      "name": subject.name,
+      "of": subject.units,
       "rows": rows,
-      "bins": config.data.bins,
+      "bins": bins,
       "columns": [column._asdict() for column in schema],
     },
     "guarantee": {
@@ -88,31 +85,33 @@ def card(
       "delta": b.delta,
       "accountant": b.accountant,
       "unit": b.unit,
+      "protected": one,
       "learnt_from": learnt,
-      "neighbours": f"with and without one {b.unit}, whose place is then empty",
+      "neighbours": f"with and without one {one}, whose place is then empty",
     },
     "mechanism": {
       "experiment": config.experiment,
       "steps": steps,
       "clip": config.privacy.get("clip"),
       "updates": config.get("updates", 1),
+      "bound": subject.bound,
     },
     "ledger": [
       _spend(name, spend, claim)
       for name, spend in [*claim.earlier.items(), *claim.spends.items()]
     ],
-    "free": _free(schema, dropped, bool(claim.earlier)),
+    "free": _free(subject, bool(claim.earlier)),
     "probes": dict(probes),
     "probed_epsilon": _probed(claim, probes),
     "outside": outside,
     "limits": [
       limit.format(
-        unit=b.unit,
+        unit=one,
         k=10,
         times=10 * claim.epsilon,
         covered=_COVERED[outside is None],
       )
-      for limit in _LIMITS
+      for limit in (_LIMITS[0], *subject.limits, *_LIMITS[1:])
     ],
   }
 
@@ -133,23 +132,13 @@ def _probed(claim: Claim, probes: Mapping[str, Any]) -> float:
   return accounting.epsilon(spends, claim.budget.delta, claim.budget.accountant)
 
 
-def _free(
-  schema: Schema, dropped: tuple[str, ...], earlier: bool
-) -> list[dict[str, str]]:
+def _free(subject: Subject, earlier: bool) -> list[dict[str, str]]:
   """What costs nothing, and why."""
-  lists = sum(column.kind == "category" for column in schema)
   found = {
-    "bounds": f"of {len(schema) - lists} numbers: declared, not read off rows;"
-    " what lies beyond them becomes the nearest bound",
-    "category lists": f"of {lists} columns: declared; a value that is not"
-    " declared stops the run before anything is spent",
-    "preprocessing": "a function of each row and the schema; two made-up tables"
-    " became games of one size in the rehearsal",
+    **subject.free,
     "hyper-parameters": "the runs that chose them are in the ledger"
     if earlier
-    else "chosen without these rows, by the owner's word",
+    else f"chosen without these {subject.units}, by the owner's word",
     "rows drawn": "more of them cost nothing: they are made of what was bought",
   }
-  if dropped:
-    found["left out"] = f"the columns {', '.join(dropped)} were not learnt from"
   return [{"name": name, "why": why} for name, why in found.items()]

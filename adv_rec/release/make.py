@@ -7,9 +7,11 @@ not at all. Killed and started again, the same command goes on: the ledger knows
 what was spent, and drawing rows spends nothing.
 
 Any experiment can be released that is private by the contract of
-`experiments/private.py`: config.privacy, a declared schema, workdir/privacy
-with a ledger, workdir/data with the rows, and in its `Experiment` a `sample`
-and a probe of each spend.
+`experiments/private.py`: config.privacy, workdir/privacy with a ledger,
+workdir/data with the rows, and in its `Experiment` a probe of each spend. What
+is released is a `Subject`: a `table` has a declared schema, and its experiment
+a `sample`; `behaviour` is the made-up users of
+`experiments/private_behaviour.py`.
 """
 
 from __future__ import annotations
@@ -19,56 +21,27 @@ import json
 import logging
 import pathlib
 import tempfile
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from adv_rec.data import atomic, declared, tabular
-from adv_rec.data.tabular import Schema
-from adv_rec.experiments import experiment, released
+from adv_rec.data import atomic
+from adv_rec.experiments import experiment
 from adv_rec.experiments.options import Config
+from adv_rec.release import behaviour, claims, rows, table, verify
 from adv_rec.release import card as cards
-from adv_rec.release import claims, measured, rows, verify
 from adv_rec.release.claims import Claim
 from adv_rec.release.rehearsal import rehearse
+from adv_rec.release.subject import Options, Subject
 from adv_rec.report import card as page
 
 _logger = logging.getLogger(__name__)
 
 _CONFIDENCE = 0.999  # of the probes together: an error stops a right release
-_AUDITED = 50_000  # rows of a table that are attacked and measured, at most
 _EXCLUDED = (
   "the secret that samples and noise were drawn from, destroyed with the run's"
   " end",
   "seeds, paths and the command of the run",
   "rows, counts, checkpoints and logs of the run",
 )
-
-
-class Options(NamedTuple):
-  """What of a release is no option of its experiment.
-
-  Attributes:
-    rows: to draw; 0: as many as were learnt from.
-    csv: whether to write CSV beside Parquet.
-    figures: whether what is measured with real rows may travel.
-    drop: columns of the source that need not be declared, since nobody reads
-      them.
-    attacks: of the audit, see `experiments.audit.audit`.
-    confidence: of the audit's intervals and bounds.
-    progress: whether to show bars.
-  """
-
-  rows: int = 0
-  csv: bool = True
-  figures: bool = True
-  drop: tuple[str, ...] = ()
-  attacks: int = 1000
-  confidence: float = 0.99
-  progress: bool = True
 
 
 def release(
@@ -90,50 +63,35 @@ def release(
       made then.
   """
   _check_places(out, workdir)
-  schema, num, dropped = _check_table(config, options.drop)
+  subject = _subject(config, options)
   with tempfile.TemporaryDirectory() as scratch:
-    rehearsed, probed = rehearse(
-      config, schema, num, pathlib.Path(scratch), _CONFIDENCE
-    )
+    rehearsed, probed = rehearse(subject, pathlib.Path(scratch), _CONFIDENCE)
   result = experiment.run(config, workdir, progress=options.progress)
   claim = claims.read(workdir)
   _check_run(config, workdir, claim, rehearsed, result)
-  found, state = experiment.restore(workdir)
-  assert found.sample is not None  # rehearsed
-  draw = functools.partial(found.sample, state)
-  learnt = int(result["dataset"]["counts"]["train"])
-  count = options.rows or learnt
-  name = pathlib.Path(config.data.path).name.partition(".")[0] or config.name
+  declared = subject.declared(workdir)
+  learnt = subject.learnt(result)
+  count, chunks = subject.rows(workdir, options.rows or learnt)
 
   def fill(place: pathlib.Path) -> None:
     (place / "data").mkdir()
     kinds = ("parquet", "csv") if options.csv else ("parquet",)
-    paths = [place / "data" / f"{name}.{kind}" for kind in kinds]
-    check = rows.checker(schema, config.data.bins)
-    rows.write(draw, count, config.seed, check, paths, options.progress)
+    paths = [place / "data" / f"{subject.name}.{kind}" for kind in kinds]
+    check = rows.checker(*declared)
+    rows.write(chunks, count, check, paths, options.progress)
     _logger.info("attacks and utility")
-    inside = measured.outside(
-      rows.table(paths[0], schema, _AUDITED),
-      _real(config, schema, workdir, "train"),
-      _real(config, schema, workdir, "holdout"),
-      workdir / "release",
-      config.target,
-      (claim.epsilon, claim.budget.delta),
-      options.attacks,
-      options.confidence,
-      config.seed,
-    )
+    (workdir / "release").mkdir(exist_ok=True)
+    inside = subject.outside(paths[0], workdir, result, claim)
     make = functools.partial(
       cards.card,
-      name,
+      subject,
       config,
-      schema,
+      declared,
       claim,
       probed,
       count,
       learnt,
       int(result["steps"]),
-      dropped,
     )
     (workdir / "release" / "card.html").write_text(page.page(make(inside)))
     _say(place, make(inside if options.figures else None))
@@ -156,9 +114,9 @@ def text(folder: pathlib.Path, card: dict[str, Any]) -> str:
   outside = card["outside"]
   lines = [
     f"{card['table']['rows']:,} rows of {len(card['table']['columns'])}"
-    f" columns, learnt from {says['learnt_from']:,}",
+    f" columns, learnt from {says['learnt_from']:,} {card['table']['of']}",
     f"epsilon {says['epsilon']:.4g} at delta {says['delta']:g} for each"
-    f" {says['unit']} ({says['accountant']}), of a budget of"
+    f" {says['protected']} ({says['accountant']}), of a budget of"
     f" {says['budget']:g}:",
   ]
   for spend in card["ledger"]:
@@ -169,27 +127,19 @@ def text(folder: pathlib.Path, card: dict[str, Any]) -> str:
     )
   lines.append(f"epsilon is at least {least:.3g} by probes of the noise")
   if outside is not None:
-    bound = outside["epsilon"]
-    lines.append(
-      f"epsilon is at least {bound['lower']:.3g} by attacks on the rows"
-      f" ({bound['confidence']:.4g} confidence)"
-    )
+    if bound := outside["epsilon"]:
+      lines.append(
+        f"epsilon is at least {bound['lower']:.3g} by attacks on the rows"
+        f" ({bound['confidence']:.4g} confidence)"
+      )
     lines += [
-      f"  {k}: {v:.3f}" for k, v in outside["utility"].items() if "AUC" in k
+      f"  {k}: {v:.3f}"
+      for k, v in outside["utility"].items()
+      if "AUC" in k or "nDCG" in k
     ]
     lines.append("figures from real rows travel with it (--nofigures: not)")
   lines.append(f"fingerprint {fingerprint(folder)}")
   return "\n".join(lines)
-
-
-def _real(
-  config: Config, schema: Schema, workdir: pathlib.Path, part: str
-) -> pa.Table:
-  """Rows of the owner on the declared grid, some of them if there are many."""
-  whole = pq.ParquetFile(workdir / "data" / f"{part}.parquet").read()
-  order = np.random.default_rng([config.seed]).permutation(whole.num_rows)
-  some = whole.take(np.sort(order[:_AUDITED]))
-  return declared.snapped(some, schema, config.data.bins)
 
 
 def _say(place: pathlib.Path, card: dict[str, Any]) -> None:
@@ -226,38 +176,21 @@ def _check_places(out: pathlib.Path, workdir: pathlib.Path) -> None:
     )
 
 
-def _check_table(
-  config: Config, drop: Sequence[str]
-) -> tuple[Schema, int, tuple[str, ...]]:
-  """The declared schema, the number of rows, and columns that are left out."""
+def _subject(config: Config, options: Options) -> Subject:
+  """What a config can release; refuses what speaks against it."""
   if "privacy" not in config:
     raise ValueError(
       f"config {config.name!r} is of no private experiment: it has no option"
       " privacy; see configs/private/ and configs/release/"
     )
-  schema = released.declared_schema(config)
-  declared.transform(schema, config.data.bins)  # all numbers have bounds
-  table = (
-    tabular.read(config.data.path) if config.data.path else tabular.adult()
+  if "schema" in config.data:
+    return table.subject(config, options)
+  if "design" in config:
+    return behaviour.subject(config, options)
+  raise ValueError(
+    f"config {config.name!r}: what it makes is neither rows of a declared table"
+    " nor made-up users, and cannot be released"
   )
-  drop = (*drop, *config.get("release", {}).get("drop", ()))
-  known = {column.name for column in schema}
-  undeclared = tuple(n for n in table.column_names if n not in known)
-  for name in undeclared:
-    if name not in drop:
-      raise ValueError(
-        f"column {name!r} of the table is undeclared; declare it in the schema,"
-        f" or leave it out by --drop={name}"
-      )
-  for column in schema:
-    if len(column.categories) > table.num_rows // 2:
-      raise ValueError(
-        f"column {column.name!r} declares {len(column.categories)} categories"
-        f" for {table.num_rows} rows: such ids must not be released; take it"
-        " out of the schema"
-      )
-  declared.snapped(table, schema, config.data.bins)
-  return schema, table.num_rows, undeclared
 
 
 def _check_run(

@@ -12,7 +12,7 @@ from adv_rec.evaluation import tabular as measures
 from adv_rec.experiments import audit
 from adv_rec.experiments.experiment import write_json
 
-_DIGITS = 3  # of a figure that travels
+DIGITS = 3  # of a figure that travels
 
 _NOTE = (
   "Outside of the guarantee: these figures are computed without noise, utility"
@@ -84,10 +84,10 @@ def outside(
       released, held, target, seed
     )
     utility[f"{auc} real rows"] = measures.utility(learnt, held, target, seed)
-  return _rounded(
+  return rounded(
     {
       "note": _NOTE.format(
-        held=held.num_rows, learnt=learnt.num_rows, digits=_DIGITS
+        held=held.num_rows, learnt=learnt.num_rows, digits=DIGITS
       ),
       "audited": released.num_rows,
       "utility": utility,
@@ -130,11 +130,12 @@ def _attacks(found: dict[str, Any]) -> list[dict[str, Any]]:
   ]
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+  """Figures as they travel, in whatever they are nested."""
   if isinstance(value, float):
-    return round(value, _DIGITS)
+    return round(value, DIGITS)
   if isinstance(value, dict):
-    return {k: _rounded(v) for k, v in value.items()}
+    return {k: rounded(v) for k, v in value.items()}
   if isinstance(value, list):
-    return [_rounded(v) for v in value]
+    return [rounded(v) for v in value]
   return value

@@ -1,7 +1,7 @@
 """A dress rehearsal: what a private run does with rows that are nobody's.
 
-The experiment is built three times on tables made up from the declared schema,
-in scratch workdirs with ledgers and secrets of their own: twice on the same
+The experiment is built three times on units that are made up (`Subject`), in
+scratch workdirs with ledgers and secrets of their own: twice on the same
 rows, and once on rows of half of what is declared. So nothing is spent, and
 what is wrong shows before anything is:
 
@@ -23,43 +23,33 @@ from typing import Any
 import jax
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from scipy import stats
 
-from adv_rec.data import declared, tabular
-from adv_rec.data.tabular import Schema
 from adv_rec.experiments import experiment
 from adv_rec.experiments.experiment import Experiment
-from adv_rec.experiments.options import Config
 from adv_rec.privacy import accounting, probes
 from adv_rec.privacy.accounting import Gaussian
 from adv_rec.release import claims, rows
 from adv_rec.release.claims import Claim
+from adv_rec.release.subject import Subject
 from adv_rec.training.step import init_state
 
 _logger = logging.getLogger(__name__)
 
-_MOST_ROWS = 20_000
 _TRIALS = 300
 _SAMPLES = 200  # batches whose sizes are looked at
 _CHANCE = 1e-6  # of refusing a sampler that is right
-_ROWS = 5000
 _SAMPLE = "the rows drawn"
+_NARROW = "narrow"  # made up of half of what may occur
 
 
 def rehearse(
-  config: Config,
-  schema: Schema,
-  num: int,
-  folder: pathlib.Path,
-  confidence: float,
+  subject: Subject, folder: pathlib.Path, confidence: float
 ) -> tuple[Claim, dict[str, Any]]:
-  """Builds the experiment on made-up rows and looks at what it does.
+  """Builds the experiment on made-up units and looks at what it does.
 
   Args:
-    config: of a private run.
-    schema: that is declared.
-    num: rows of the real table.
+    subject: of the release.
     folder: scratch; emptied by the caller.
     confidence: of all probes together.
 
@@ -70,31 +60,25 @@ def rehearse(
   Raises:
     ValueError: what the rehearsal finds wrong, in one line.
   """
-  num = min(num, _MOST_ROWS)
-  _logger.info("rehearsal on %d made-up rows", num)
-  tabular.save(folder / "schema.json", schema)
+  _logger.info("rehearsal on made-up %s", subject.units)
   built = []
-  for name, narrow in (("one", False), ("again", False), ("narrow", True)):
-    path = folder / f"{name}.parquet"
-    pq.write_table(declared.made_up(schema, num, 0, narrow), path)
-    changed = config.copy_and_resolve_references()
-    changed.data.path = str(path)
-    changed.data.schema = str(folder / "schema.json")
-    built.append(experiment.build(changed, folder / name))
-  claim = claims.read(folder / "one")
-  _check_names(built[0], claim)
-  shown = [_shown(each) for each in built]
-  _check_preprocessing(config, schema, shown)
+  for name, narrow in (("one", False), ("again", False), (_NARROW, True)):
+    config = subject.made_up(folder, name, narrow)
+    built.append((experiment.build(config, folder / name), folder / name))
+  first, claim = built[0][0], claims.read(folder / "one")
+  _check_names(first, claim)
+  shown = [_shown(subject, *each) for each in built]
+  _check_preprocessing(subject, folder / _NARROW, shown)
   for name, spend in claim.spends.items():
     if spend.sampler == "poisson":
-      _check_sampler(name, spend, built[0], shown)
-  return claim, _probed(built[0], claim, confidence)
+      _check_sampler(name, spend, first, shown)
+  return claim, _probed(first, claim, confidence)
 
 
-def _shown(built: Experiment) -> dict[str, Any]:
+def _shown(
+  subject: Subject, built: Experiment, workdir: pathlib.Path
+) -> dict[str, Any]:
   """What an experiment is before its first step, with one key and seed."""
-  if built.sample is None:
-    raise ValueError("this experiment draws no rows: none can be released")
   key = jax.random.key(0)
   # Never a state of real rows: parameters as drawn.
   state = jax.jit(lambda: init_state(built.game, key))()
@@ -103,12 +87,12 @@ def _shown(built: Experiment) -> dict[str, Any]:
     "the schedule": built.schedule,
     "the parameters": jax.tree.leaves((state.params, state.opt_state)),
     **{f"the batches' {n!r}": np.asarray(x) for n, x in batches.items()},
-    _SAMPLE: built.sample(state, _ROWS, 0),
+    _SAMPLE: subject.shown(built, state, workdir),
   }
 
 
 def _check_preprocessing(
-  config: Config, schema: Schema, shown: list[dict[str, Any]]
+  subject: Subject, workdir: pathlib.Path, shown: list[dict[str, Any]]
 ) -> None:
   told = "an unaccounted look at the rows: declare what it learns, or buy it"
   for what in shown[0]:
@@ -126,7 +110,7 @@ def _check_preprocessing(
       )
   made = shown[2][_SAMPLE]
   try:
-    rows.checker(schema, config.data.bins)(made)
+    rows.checker(*subject.declared(workdir))(made)
   except ValueError as error:
     raise ValueError(
       f"what is generated is not as declared, {told}: {error}"

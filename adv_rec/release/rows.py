@@ -1,4 +1,4 @@
-"""The rows of a release: drawn, checked and written chunk by chunk."""
+"""The rows of a release: drawn or read, checked and written chunk by chunk."""
 
 from __future__ import annotations
 
@@ -18,20 +18,33 @@ from adv_rec.data.tabular import Schema
 CHUNK = 65_536  # rows that are held at a time; part of what a seed means
 
 
-def write(
-  draw: Callable[[int, int], pa.Table],
-  rows: int,
-  seed: int,
-  check: Callable[[pa.Table], None],
-  paths: list[pathlib.Path],
-  progress: bool,
-) -> None:
-  """Draws rows and writes them to each of some files.
+def drawn(
+  draw: Callable[[int, int], pa.Table], rows: int, seed: int
+) -> Iterator[pa.Table]:
+  """Rows chunk by chunk.
 
   Args:
     draw: (rows, seed) -> a table.
     rows: how many.
     seed: chunks have seeds of their own, made of it and their number.
+  """
+  for number, start in enumerate(range(0, rows, CHUNK)):
+    of = np.random.default_rng([seed, number]).integers(2**31)
+    yield draw(min(CHUNK, rows - start), int(of))
+
+
+def write(
+  chunks: Iterator[pa.Table],
+  rows: int,
+  check: Callable[[pa.Table], None],
+  paths: list[pathlib.Path],
+  progress: bool,
+) -> None:
+  """Writes rows to each of some files.
+
+  Args:
+    chunks: of the rows.
+    rows: how many there are.
     check: raises ValueError where a chunk must not be released.
     paths: files that end in .parquet or .csv.
     progress: whether to show a bar.
@@ -41,10 +54,7 @@ def write(
       tqdm.tqdm(total=rows, unit="row", desc="rows", disable=not progress)
     )
     writers = []
-    for number, start in enumerate(range(0, rows, CHUNK)):
-      size = min(CHUNK, rows - start)
-      of = np.random.default_rng([seed, number]).integers(2**31)
-      made = draw(size, int(of))
+    for made in chunks:
       check(made)
       if not writers:
         writers = [
@@ -52,7 +62,7 @@ def write(
         ]
       for writer in writers:
         writer.write_table(made)
-      bar.update(size)
+      bar.update(made.num_rows)
 
 
 def checker(schema: Schema, bins: int) -> Callable[[pa.Table], None]:

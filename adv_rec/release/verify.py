@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from adv_rec.data.tabular import Column, Schema
+from adv_rec.experiments.private_behaviour import UNIT
 from adv_rec.privacy.accounting import Gaussian
 from adv_rec.privacy.ledger import Budget
 from adv_rec.release import claims, rows
@@ -44,6 +45,7 @@ def verify(folder: pathlib.Path) -> dict[str, Any]:
     total, said = float(found["guarantee"]["epsilon"]), manifest["epsilon"]
     num, bins = int(found["table"]["rows"]), int(found["table"]["bins"])
     probed = set(found["probes"])
+    of, unit = found["table"]["of"], claim.budget.unit
   except (KeyError, TypeError, AttributeError) as error:
     raise ValueError(
       f"{folder / 'card.json'} is not a card: {error!r}"
@@ -54,6 +56,11 @@ def verify(folder: pathlib.Path) -> dict[str, Any]:
         f"{folder / place} says epsilon {value:.6g}, and the ledger on the card"
         f" makes {claim.epsilon:.6g}"
       )
+  if of == "users" and unit != UNIT:
+    raise ValueError(
+      f"{folder / 'card.json'}: the rows are of made-up users, and the"
+      f" guarantee is of one {unit!r}, not of {UNIT!r}"
+    )
   if set(claim.spends) != probed:
     raise ValueError(
       f"{folder / 'card.json'}: the mechanisms {sorted(probed)} were probed,"

@@ -19,7 +19,7 @@ def page(card: Mapping[str, Any]) -> str:
     "delta": f"{says['delta']:g}",
     "protected": f"one {says['unit']}",
     "rows released": f"{card['table']['rows']:,}",
-    "rows learnt from": f"{says['learnt_from']:,}",
+    f"{card['table']['of']} learnt from": f"{says['learnt_from']:,}",
   }
   return "\n".join(
     [
@@ -30,8 +30,8 @@ def page(card: Mapping[str, Any]) -> str:
       "<p>"
       + escape(
         f"The rows of this folder are synthetic. Whatever is done with them,"
-        f" the presence of one {says['unit']} among those that were learnt from"
-        f" changes the chance of any outcome by a factor of at most"
+        f" the presence of one {says['protected']} among those that were"
+        f" learnt from changes the chance of any outcome by a factor of at most"
         f" e^{says['epsilon']:.4g}, but for a chance of {says['delta']:g}"
         f" (differential privacy; {says['neighbours']}; accountant"
         f" {says['accountant']}; budget {says['budget']:g})."
@@ -78,14 +78,16 @@ def _ledger(card: Mapping[str, Any]) -> str:
     )
   done = card["mechanism"]
   clip = "none" if done["clip"] is None else f"{done['clip']:g}"
+  bound = done["bound"] or (
+    f"Steps of training: {done['steps']:,}; clip of a unit's gradient: {clip}."
+  )
   return _table(
     ["spend", "sampler", "noise multiplier", "times", "epsilon alone (rdp)"],
     rows,
   ) + (
     '<p class="note">'
     + escape(
-      f"Gaussian mechanisms; noise is a multiple of the sensitivity. Steps of"
-      f" training: {done['steps']:,}; clip of a unit's gradient: {clip}."
+      f"Gaussian mechanisms; noise is a multiple of the sensitivity. {bound}"
       f" Epsilons alone do not add up: together they are"
       f" {card['guarantee']['epsilon']:.4g}. The ledger is written before noise"
       " is drawn."
@@ -99,13 +101,14 @@ def _probes(card: Mapping[str, Any]) -> str:
   for name, found in card["probes"].items():
     noise = [f"{found[k]:.4g}" for k in ("claimed", "at_most")]
     rows.append([name, *noise, f"{found['trials']:,}"])
+  of = card["table"]["of"]
   words = (
-    "Before anything was spent, each mechanism was played with made-up rows,"
-    " with one row more and without it. The noise that was found bounds the"
-    " multiplier from above; below what is claimed, nothing would have been"
-    " released. With as much noise as the probes leave, the ledger's epsilon"
-    f" would be {card['probed_epsilon']:.3g}: a lower bound, if the noise is"
-    " Gaussian and steps compose as in the ledger."
+    f"Before anything was spent, each mechanism was played with made-up {of},"
+    f" with one {of.removesuffix('s')} more and without it. The noise that was"
+    " found bounds the multiplier from above; below what is claimed, nothing"
+    " would have been released. With as much noise as the probes leave, the"
+    f" ledger's epsilon would be {card['probed_epsilon']:.3g}: a lower bound,"
+    " if the noise is Gaussian and steps compose as in the ledger."
   )
   heads = ["spend", "claimed in the rehearsal", "at most", "trials"]
   return f"<p>{escape(words)}</p>" + _table(heads, rows)
@@ -129,20 +132,22 @@ def _outside(outside: Mapping[str, Any] | None) -> str:
       for a in outside["attacks"]
     ],
   )
+  chart = ""
+  if outside["columns"]:
+    figure = f"<figure>{_chart(outside['columns'])}</figure>"
+    chart = f'<div class="charts">{figure}</div>'
   bound = outside["epsilon"]
   words = (
     f"By membership epsilon is at least {bound['lower']:.3f}"
     f" ({bound['confidence']:.4g} confidence), by attacks"
     f" on {outside['audited']:,} of its rows. That is no proof: it is what"
     " these attacks found."
+    if bound
+    else f"Looked at were {outside['audited']:,} of the made-up users. All real"
+    " ones were learnt from: there is no control, and so no attack by"
+    " membership."
   )
-  return (
-    warning
-    + f'<div class="charts"><figure>{_chart(outside["columns"])}</figure></div>'
-    + utility
-    + audit
-    + f"<p>{escape(words)}</p>"
-  )
+  return warning + chart + utility + audit + f"<p>{escape(words)}</p>"
 
 
 def _chart(columns: Mapping[str, Mapping[str, float]]) -> str:
