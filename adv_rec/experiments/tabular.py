@@ -151,8 +151,8 @@ def sampler(
   """
 
   @jax.jit
-  def chunk(params: Params, key: jax.Array, cells: jax.Array):
-    sample_key, noise_key = jax.random.split(key)
+  def chunk(params: Params, key: jax.Array, number: int, cells: jax.Array):
+    sample_key, noise_key = jax.random.split(jax.random.fold_in(key, number))
     given = jax.nn.one_hot(cells, layout.cells)
     outputs = sample(generator, params, sample_key, _CHUNK, given)
     return drawn(outputs, noise_key, layout)
@@ -166,16 +166,14 @@ def sampler(
     cells = asked.sampling(rows, rng)
     padded = np.resize(cells, -(-rows // _CHUNK) * _CHUNK).reshape(-1, _CHUNK)
     key = jax.random.key(seed)
-    made = [
-      chunk(params, jax.random.fold_in(key, i), part)
-      for i, part in enumerate(padded)
-    ]
-    codes, numbers = (
-      np.concatenate([np.asarray(x) for x in arrays])[:rows]
-      for arrays in zip(*made, strict=True)
-    )
-    codes = asked.fulfil(codes, cells)
-    return transform.decode(Encoded(codes, numbers), rng)
+    made = [chunk(params, key, i, part) for i, part in enumerate(padded)]
+    tables = []
+    # Rows of one call are decoded while the device works on the next ones.
+    for part, arrays in zip(padded, made, strict=True):
+      codes, numbers = (np.asarray(x) for x in arrays)
+      rows_of = Encoded(asked.fulfil(codes, part), numbers)
+      tables.append(transform.decode(rows_of, rng))
+    return pa.concat_tables(tables).slice(0, rows).combine_chunks()
 
   return draw
 
