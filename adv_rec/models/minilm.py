@@ -9,8 +9,9 @@ to tune it:
   prefix    keys and values before each layer's own (Li and Liang 2021,
             arXiv:2101.00190, eq. 3), learnt as they are, without the
             perceptron that the paper makes them with in training
-  lora      products of two thin matrices added to queries and values (Hu et
-            al. 2022, arXiv:2106.09685, eq. 3)
+  lora      products of two thin matrices added to those of all layers (Hu et
+            al. 2022, arXiv:2106.09685, eq. 3), not to queries and values only
+            (Dettmers et al. 2023, arXiv:2305.14314, section 4)
 
 Besides, the layer that answers is learnt.
 """
@@ -68,9 +69,9 @@ class Layer(nn.Module):
     dim, heads = x.shape[-1], self.config["num_attention_heads"]
     drop = nn.Dropout(self.dropout, deterministic=not train)
     split = (*x.shape[:2], heads, dim // heads)
-    query = self._adapted("query", x).reshape(split)
-    key = nn.Dense(dim, name="key")(x).reshape(split)
-    value = self._adapted("value", x).reshape(split)
+    query = self._dense("query", x, dim).reshape(split)
+    key = self._dense("key", x, dim).reshape(split)
+    value = self._dense("value", x, dim).reshape(split)
     if self.tuning == "prefix":
       key, value, there = self._prefixed(key, value, there)
     score = jnp.einsum("bqhd,bkhd->bhqk", query, key) / split[-1] ** 0.5
@@ -79,11 +80,11 @@ class Layer(nn.Module):
     self.sow("intermediates", "attention_weights", weight)
     weight = drop(weight)
     seen = jnp.einsum("bhqk,bkhd->bqhd", weight, value).reshape(x.shape)
-    seen = drop(nn.Dense(dim, name="mix")(seen))
+    seen = drop(self._dense("mix", seen, dim))
     x = self._norm("norm_attention", x + self._adapter("adapter_0", seen))
-    wide = nn.Dense(self.config["intermediate_size"], name="hidden")(x)
+    wide = self._dense("hidden", x, self.config["intermediate_size"])
     wide = nn.gelu(wide, approximate=False)
-    back = drop(nn.Dense(dim, name="back")(wide))
+    back = drop(self._dense("back", wide, dim))
     return self._norm("norm", x + self._adapter("adapter_1", back))
 
   def _norm(self, name: str, x: jax.Array) -> jax.Array:
@@ -99,13 +100,14 @@ class Layer(nn.Module):
     )
     return x + up(nn.gelu(down))
 
-  def _adapted(self, name: str, x: jax.Array) -> jax.Array:
-    result = nn.Dense(x.shape[-1], name=name)(x)
+  def _dense(self, name: str, x: jax.Array, dim: int) -> jax.Array:
+    """A published layer, and what LoRA adds. [B, L, D] -> [B, L, dim]."""
+    result = nn.Dense(dim, name=name)(x)
     if self.tuning != "lora":
       return result
     down = nn.Dense(self.rank, use_bias=False, name=f"lora_{name}_down")(x)
     up = nn.Dense(
-      x.shape[-1],
+      dim,
       use_bias=False,
       kernel_init=nn.initializers.zeros,
       name=f"lora_{name}_up",

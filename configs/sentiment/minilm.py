@@ -1,7 +1,7 @@
 """MiniLM-L6, a pretrained encoder of English, tuned to say what reviews say.
 
   python scripts/train.py --config=configs/sentiment/minilm.py --workdir=/tmp/minilm
-  python scripts/train.py --config=configs/sentiment/minilm.py:minilm.tuning=lora,learning_rate=1e-3 --workdir=/tmp/minilm_lora
+  python scripts/train.py --config=configs/sentiment/minilm.py:minilm.tuning=lora,learning_rate=3e-4 --workdir=/tmp/minilm_lora
 
 Wang et al. 2020 (arXiv:2002.10957). minilm.tuning is full, adapters, prefix or
 lora; see models/minilm.py. Needs pip install '.[text]' and pip install
