@@ -179,7 +179,7 @@ def test_the_median_of_many_rows_is_that_of_few():
   norms = norms.at[:2000].set(0.0)
   found = gradients.relative(0.5)(norms)
   expected = 0.5 * np.median(norms[2000:])
-  np.testing.assert_allclose(found, expected, rtol=1e-5)
+  np.testing.assert_allclose(found, expected, rtol=1e-3)
   assert gradients.relative(0.5)(jnp.zeros((10_000, 2))) == 0
 
 

@@ -73,7 +73,7 @@ def test_deepfm_is_fm_plus_a_perceptron():
   inputs = predictor.lookup(params, rows)
   deep = models.Perceptron((8,)).apply(
     {"params": params["head"]["Perceptron_0"]},
-    models.flat(inputs["fields"]),
+    models.flat(models.parts(inputs["fields"])[0]),
     False,
   )
   table = {"table": params["table"], "head": {"bias": jnp.zeros(())}}

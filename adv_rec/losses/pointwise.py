@@ -22,7 +22,9 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     logits: x.
     labels: y, the class 0 .. C - 1; any number type.
   """
-  return -_of(labels, jax.nn.log_softmax(classes(logits)))
+  if logits.ndim == 1:  # the same, in one number an example
+    return jax.nn.softplus(jnp.where(labels > 0, -logits, logits))
+  return -_of(labels, jax.nn.log_softmax(logits))
 
 
 def hinge(logits: jax.Array, labels: jax.Array) -> jax.Array:
