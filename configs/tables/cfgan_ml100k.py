@@ -32,9 +32,9 @@ def get_table():
       settings and in the order of its authors' code (as many updates of the
       discriminator as two passes in batches of 64 are, then four passes of the
       generator), and as long as the longest of their choices, which was best on
-      a tenth. Identity is the share of a user's train items among as many of
-      its highest scores with nothing masked: how far the answer is the
-      condition.""",
+      a tenth. Identity is the share of a user's train items
+      among as many of its highest scores with nothing masked: how far the
+      answer is the condition.""",
     "metrics": list(_METRICS),
     "extra": ["identity"],
     "seeds": 3,
