@@ -44,9 +44,8 @@ def cfgan_config() -> Config:
       "mask": 0.7,  # share of empty cells in partial masking
       "l2": 0.001,  # of half the squared norm of the generator's parameters
       "average": 0.0,  # decay of the average generator; 0: none
-      # Over all rows: a step is these, first of the one, then of the other. The
-      # authors' discriminator makes two in batches of 64: as many updates.
-      "passes": {"discriminator": 1, "generator": 4},
+      # Over all rows: a step is these, first of the one, then of the other.
+      "passes": {"discriminator": 2, "generator": 4},
       "batch_size": 32,  # rows of an update
       "learning_rate": {"generator": 1e-4, "discriminator": 1e-4},
       "epochs": 250,  # steps, as "passes" says

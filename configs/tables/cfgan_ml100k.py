@@ -27,12 +27,12 @@ def get_table():
       penalty was chosen on a tenth cut from train; ItemKNN and PureSVD run with
       the settings of earlier measurements of ours, Ridge SVD and
       adversarial iALS with those of the best mean over five such tenths,
-      BPR-MF and APR with those chosen on the retail data, the others with
-      those chosen on the random split of the same ratings. CFGAN runs with the
-      settings and in the order of its authors' code (as many updates of the
-      discriminator as two passes in batches of 64 are, then four passes of the
-      generator), and as long as the longest of their choices, which was best on
-      a tenth. Identity is the share of a user's train items
+      BPR-MF and APR with those chosen on the retail data, the others with those chosen on
+      the random split of the same ratings. CFGAN runs with the settings and in the
+      order of its authors' code (two passes of the discriminator, then four of
+      the generator), and as long as the longest of their choices, which was
+      best on a tenth; the row with nothing but the condition is still of the
+      order one update, then four. Identity is the share of a user's train items
       among as many of its highest scores with nothing masked: how far the
       answer is the condition.""",
     "metrics": list(_METRICS),
