@@ -142,14 +142,13 @@ def largest(
   more = max(widths) - 1
   padded = jnp.pad(x, ((0, 0), (more, more), (0, 0)))
   floors = []
-  for kernel, width in zip(kernels, widths, strict=True):
+  for width in widths:
     # Window t ends at word t and holds it, or one of the K - 1 before.
     holds = jnp.pad(there, ((0, 0), (0, more)))
     for k in range(1, width):
       holds = holds | jnp.pad(there, ((0, 0), (k, more - k)))
-    floor = jnp.where(holds, 0.0, -jnp.inf)[..., None]
-    floors.append(jnp.broadcast_to(floor, (*holds.shape, kernel.shape[1])))
-  found = _peak(padded, jnp.concatenate(floors, axis=-1), kernels)
+    floors.append(jnp.where(holds, 0.0, -jnp.inf)[..., None])
+  found = _peak(padded, tuple(floors), kernels)
   return jnp.where(jnp.any(there, axis=1, keepdims=True), found, 0.0)
 
 
@@ -159,7 +158,7 @@ def _widths(x: jax.Array, kernels: tuple[jax.Array, ...]) -> list[int]:
 
 @jax.custom_vjp
 def _peak(
-  x: jax.Array, floor: jax.Array, kernels: tuple[jax.Array, ...]
+  x: jax.Array, floors: tuple[jax.Array, ...], kernels: tuple[jax.Array, ...]
 ) -> jax.Array:
   """Largest values of windows.
 
@@ -169,19 +168,20 @@ def _peak(
 
   Args:
     x: [B, T + K - 1, D], K the greatest width.
-    floor: [B, T, F], of all filters, -inf where a window does not count.
+    floors: of each width [B, T, 1], -inf where a window does not count.
     kernels: see `largest`.
 
   Returns:
     [B, F].
   """
-  return jnp.max(_values(x, floor, kernels), axis=1)
+  return jnp.max(_values(x, floors, kernels), axis=1)
 
 
 def _values(
-  x: jax.Array, floor: jax.Array, kernels: tuple[jax.Array, ...]
+  x: jax.Array, floors: tuple[jax.Array, ...], kernels: tuple[jax.Array, ...]
 ) -> jax.Array:
-  dim, places = x.shape[-1], floor.shape[1]
+  """Of all filters, [B, T, F]."""
+  dim, places = x.shape[-1], floors[0].shape[1]
   most = max(_widths(x, kernels))
   sums: list[Any] = [0.0] * len(kernels)
   # As matrix products, since XLA's convolution is far slower on a CPU, and as
@@ -198,13 +198,14 @@ def _values(
       last = first + part.shape[1]
       sums[i] = sums[i] + product[..., first:last]
       first = last
-  return jnp.concatenate(sums, axis=-1) + floor
+  counted = [a + floor for a, floor in zip(sums, floors, strict=True)]
+  return jnp.concatenate(counted, axis=-1)
 
 
 def _peak_forward(
-  x: jax.Array, floor: jax.Array, kernels: tuple[jax.Array, ...]
+  x: jax.Array, floors: tuple[jax.Array, ...], kernels: tuple[jax.Array, ...]
 ):
-  values = _values(x, floor, kernels)
+  values = _values(x, floors, kernels)
   top = jnp.max(values, axis=1)
   # The first of the largest; in two passes, each faster than argmax.
   places = jnp.arange(values.shape[1])[:, None]
@@ -233,7 +234,7 @@ def _peak_backward(kept, gradient: jax.Array):
     of_kernels.append(jnp.einsum("fb,fbk->fk", mine, windows).T)
     of_rows = (mine[..., None] * kernel.T[:, None]).reshape(-1, dim)
     of_x = of_x.at[rows].add(of_rows, mode="promise_in_bounds")
-  return of_x.reshape(x.shape), None, tuple(of_kernels)
+  return of_x.reshape(x.shape), (None,) * len(kernels), tuple(of_kernels)
 
 
 _peak.defvjp(_peak_forward, _peak_backward)
