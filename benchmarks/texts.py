@@ -26,7 +26,7 @@ SETTINGS = {
   "learning_rate": 1e-3,
   "epsilon": 1.0,
 }
-_ROUNDS = 5
+_ROUNDS = 15
 
 # The peer, as a program: reads JSON lines, "plain" or "fgm", plays the steps
 # of a call and answers with seconds.
