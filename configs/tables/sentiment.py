@@ -49,7 +49,7 @@ _TUNED = {
   "full": "learning_rate=5e-5",
   "adapters": "minilm.tuning=adapters,minilm.rank=24,learning_rate=1e-3",
   "prefix": "minilm.tuning=prefix,learning_rate=3e-3",
-  "LoRA": "minilm.tuning=lora,learning_rate=3e-4",
+  "LoRA": "minilm.tuning=lora,learning_rate=5e-4,epochs=5",
 }
 
 
