@@ -48,7 +48,7 @@ from adv_rec.models.recommenders import MatrixFactorization
 from adv_rec.privacy import accounting, behaviour, secret
 from adv_rec.privacy.accounting import Gaussian
 from adv_rec.privacy.behaviour import Sums
-from adv_rec.privacy.ledger import Budget, Ledger
+from adv_rec.privacy.ledger import Ledger
 from adv_rec.training import parallel
 from adv_rec.types import Params, Probe, Scorer, State
 
@@ -105,7 +105,7 @@ def release(config: Config, workdir: pathlib.Path) -> Experiment:
     )
   _check_sizes(config, data)
   parallel.on_one_process(lambda: _make(config, data, workdir))
-  made = _read(workdir / "synthetic.parquet", data)
+  made = read(workdir / "synthetic.parquet", data)
   shape = data.num_users, data.num_items
   fitted = interactions.fitted(data, config.fit)
   real = fold_in.matrix(*fitted, shape)
@@ -289,7 +289,7 @@ def draw(config: Config, sums: Sums) -> tuple[np.ndarray, np.ndarray]:
   return made(lists, weights)
 
 
-def _read(path: pathlib.Path, data: Dataset) -> Pairs:
+def read(path: pathlib.Path, data: Dataset) -> Pairs:
   """A release in the codes of the data's items."""
   made = pq.read_table(path)
   ids = data.items["id"]
@@ -299,24 +299,13 @@ def _read(path: pathlib.Path, data: Dataset) -> Pairs:
 
 
 def _ledger(config: Config, workdir: pathlib.Path) -> Ledger:
-  p = config.privacy
-  made = Ledger(
-    workdir / "privacy" / "ledger.jsonl",
-    Budget(p.epsilon, p.delta, UNIT, p.accountant),
-  )
-  made.carry(p.earlier)
-  return made
+  return released.ledger(config, workdir / "privacy", UNIT)
 
 
 def _spent(config: Config, workdir: pathlib.Path) -> dict[str, Any]:
   if not config.privacy.noise:
     return {"unit": UNIT, "noise": False}
-  ledger = _ledger(config, workdir)
-  return {
-    **ledger.budget._asdict(),
-    "spent": ledger.epsilon(),
-    "spends": ledger.spends(),
-  }
+  return released.spent(_ledger(config, workdir))
 
 
 def _check_sizes(config: Config, data: Dataset) -> None:

@@ -148,8 +148,8 @@ def _prepared(config: Config, workdir: pathlib.Path) -> Data:
 
 def check(config: Config) -> None:
   """Refuses bad options before the data is read."""
-  event_generator.check_model(config)
   options.one_of(MODELS, config, "model.kind")
+  event_generator.check_model(config)
   options.one_of(accounting.ACCOUNTANTS, config, "privacy.accountant")
   options.at_least(10, config, "evaluation.samples")
   options.at_least(1, config, "privacy.windows", "privacy.most")

@@ -20,6 +20,7 @@ from adv_rec.data import dataset as prepared
 from adv_rec.data import writer
 from adv_rec.data.tabular import Column, Schema
 from adv_rec.evaluation import audit_histories
+from adv_rec.experiments import private_behaviour
 from adv_rec.experiments.experiment import Experiment, write_json
 from adv_rec.experiments.options import Config
 from adv_rec.models import fold_in
@@ -166,14 +167,11 @@ def _outside(
   data = prepared.load(workdir / "data")
   indptr, item = data.history(*config.fit.split("+"))
   user = np.repeat(np.arange(data.num_users), np.diff(indptr))
-  made = pq.read_table(workdir / _MADE)
-  ids = data.items["id"]
-  order = np.argsort(ids)
-  at = np.searchsorted(ids, made["item"].to_numpy(), sorter=order)
-  own = made["user"].to_numpy()
+  made = private_behaviour.read(workdir / _MADE, data)
+  num = int(made.user.max()) + 1
   found = audit_histories.compare(
     fold_in.matrix(user, item, (data.num_users, data.num_items)),
-    fold_in.matrix(own, order[at], (int(own.max()) + 1, data.num_items)),
+    fold_in.matrix(made.user, made.item, (num, data.num_items)),
     options.attacks,
     options.confidence,
     np.random.default_rng([config.seed]),
