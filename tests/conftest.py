@@ -12,6 +12,9 @@ from absl import flags  # noqa: E402
 from adv_rec.data import planted, writer  # noqa: E402
 from adv_rec.data.dataset import PARTS, Dataset  # noqa: E402
 
+# Test modules import it before they name it as a plugin.
+pytest.register_assert_rewrite("release_toy")
+
 
 @pytest.fixture(scope="module")
 def own_flags():

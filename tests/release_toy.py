@@ -2,25 +2,41 @@
 
 What it lacks of a real one is a network; its parameters are a logit of each
 cell, that start at noisy counts and learn by private maximum likelihood. Tests
-of releases break it in ways that a real one could be broken.
+of releases break it in ways that a real one could be broken. Fixtures, for the
+modules that name this one in pytest_plugins: its table, and a release of it.
 """
+
+import json
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pyarrow as pa
+import pyarrow.csv
+import pytest
 import scipy.special
 
-from adv_rec.data import declared
+from adv_rec.data import declared, tabular
 from adv_rec.data.encoding import Encoded
-from adv_rec.experiments import private, released
+from adv_rec.data.tabular import Column
+from adv_rec.experiments import options, private, released
 from adv_rec.experiments import tabular as tables
 from adv_rec.experiments.experiment import Experiment
 from adv_rec.models.tabular import Layout
-from adv_rec.privacy import counts, gradients, probes, secret
+from adv_rec.privacy import accounting, counts, gradients, probes, secret
 from adv_rec.privacy.gradients import PrivateLoss
+from adv_rec.release import make
 from adv_rec.training.loop import Schedule
 from adv_rec.types import Player
+
+ROWS = 500
+SCHEMA = (
+  Column("kind", "category", "string", categories=("a", "b", "c", "never")),
+  Column("size", "integer", "int64", low=0, high=100, nulls=True),
+  Column("bought", "category", "string", categories=("no", "yes")),
+)
+QUICK = make.Options(attacks=200, progress=False)
 
 
 def config():
@@ -128,3 +144,68 @@ def table(config, workdir):
       "training": probes.stepped(game, "model", made_up),
     },
   )
+
+
+def made(rows=ROWS):
+  rng = np.random.default_rng(0)
+  size = rng.integers(10, 60, rows).astype(object)
+  size[:5] = None
+  return pa.table(
+    {
+      "kind": np.array(["a", "b", "c"])[rng.integers(0, 3, rows)],
+      "size": pa.array(size, pa.int64()),
+      "bought": np.array(["no", "yes"])[rng.integers(0, 2, rows)],
+    }
+  )
+
+
+def asked(folder, **given):
+  """The config of a release from the table in a `toy_folder`."""
+  small = {
+    "data.path": str(folder / "own.csv"),
+    "data.schema": str(folder / "schema.json"),
+  }
+  return options.override(config(), small | given)
+
+
+def edit(folder, change, name="card.json"):
+  """Changes a JSON file of a folder."""
+  text = json.loads((folder / name).read_text())
+  change(text)
+  (folder / name).write_text(json.dumps(text, indent=2) + "\n")
+
+
+@pytest.fixture(scope="module")
+def toy_folder(tmp_path_factory):
+  """A folder with a table, one with a column more, and a schema."""
+  place = tmp_path_factory.mktemp("release")
+  table = made()
+  pyarrow.csv.write_csv(table, place / "own.csv")
+  extra = table.append_column("customer", pa.array(range(ROWS)))
+  pyarrow.csv.write_csv(extra, place / "more.csv")
+  tabular.save(place / "schema.json", SCHEMA)
+  return place
+
+
+@pytest.fixture(scope="module")
+def accounted_once():
+  """The same mechanisms are accounted once: it takes half of the time."""
+  known, epsilon = {}, accounting.epsilon
+
+  def cached(mechanisms, delta, accountant="pld"):
+    key = (tuple(mechanisms), delta, accountant)
+    if key not in known:
+      known[key] = epsilon(mechanisms, delta, accountant)
+    return known[key]
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(accounting, "epsilon", cached)
+    yield
+
+
+@pytest.fixture(scope="module")
+def toy_release(toy_folder, accounted_once):
+  """A release as it should be; tests change copies of it."""
+  out = toy_folder / "good"
+  make.release(asked(toy_folder), out, toy_folder / "work", QUICK)
+  return out
