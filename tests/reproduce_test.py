@@ -93,6 +93,10 @@ def test_rows_are_means_and_deviations_over_seeds(tmp_path):
   assert new["kind"] == ease["kind"] == "measured"
   assert new["metrics"] == {"ndcg@10": 0.625, "coverage@10": 100.5}
   assert new["sd"]["ndcg@10"] == statistics.stdev([0.5, 0.75])
+  assert {s: m["ndcg@10"] for s, m in new["by_seed"].items()} == {
+    "0": 0.5,
+    "1": 0.75,
+  }
   assert (new["seeds"], new["wall_seconds"]) == (2, 2.5)
   assert (ease["seeds"], ease["sd"]) == (1, {})
   assert ease["options"] == "l2=7"

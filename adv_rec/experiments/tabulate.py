@@ -29,9 +29,9 @@ def summarize(
   Returns:
     {"table", "title", "protocol", "metrics", "command", "dataset", "rows"}; a
     row has "method", "kind" ("published" or "measured"), "metrics" (means)
-    and, if it is ours, "sd" over seeds, "seeds", "config", "options",
-    "commit", "device" and "wall_seconds" (mean), and "dataset" where rows
-    have data of their own. Where the table has pairs, "paired": see `_paired`.
+    and, if it is ours, "sd" over seeds, "seeds", "by_seed" (seed -> metrics),
+    "config", "options", "commit", "device" and "wall_seconds" (mean), and
+    "dataset" where rows have data of their own. Where the table has pairs, "paired": see `_paired`.
 
   Raises:
     ValueError: a result lacks a metric of the table, or runs that are to be
@@ -125,6 +125,10 @@ def _row(
     "metrics": {name: statistics.fmean(v) for name, v in values.items()},
     "sd": {name: statistics.stdev(v) for name, v in values.items() if v[1:]},
     "seeds": len(found),
+    "by_seed": {
+      str(job.seed): {name: v[i] for name, v in values.items()}
+      for i, (job, _) in enumerate(found)
+    },
     "config": run["config"],
     "options": run.get("options", ""),
     "commit": ", ".join(sorted({r["commit"] for r in results})),
