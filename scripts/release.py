@@ -4,10 +4,11 @@ r"""Hands on synthetic rows with what can be said of their privacy.
     --delta=1e-5 --out=/tmp/release
   python scripts/release.py --verify=/tmp/release
 
-The folder gets data/ (Parquet and CSV), card.json, card.html and verify.json,
-and appears when all of it is true. The run's own files (rows, ledger, the whole
-audit) go to --workdir, which stays with you. Killed, the same command goes on
-and spends nothing twice.
+Rows of a table, made-up users, or what made-up households do event by event:
+see configs/release/. The folder gets data/ (Parquet and CSV), card.json,
+card.html and verify.json, and appears when all of it is true. The run's own
+files (rows, ledger, the whole audit) go to --workdir, which stays with you.
+Killed, the same command goes on and spends nothing twice.
 
 Exit status 1 and one line, without a folder, where the budget would be
 exceeded, a column is unbounded or undeclared, the sampler does not match its

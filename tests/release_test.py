@@ -12,7 +12,7 @@ from adv_rec.data import tabular
 from adv_rec.experiments import experiment, options
 from adv_rec.privacy import accounting
 from adv_rec.privacy.accounting import Gaussian
-from adv_rec.release import make, verify
+from adv_rec.release import declares, make, verify
 from adv_rec.release import rows as released_rows
 
 pytest_plugins = ("release_toy",)
@@ -36,7 +36,8 @@ def test_a_release_is_what_it_says(toy_release, toy_folder):
   table = pq.ParquetFile(toy_release / "data/own.parquet").read()
   tabular.check(table, toy.SCHEMA)
   assert table.num_rows == card["table"]["rows"] == 400
-  (again,) = released_rows.read(toy_release / "data/own.csv", toy.SCHEMA)
+  types = declares.read(card["table"]).types
+  (again,) = released_rows.read(toy_release / "data/own.csv", types)
   assert again.equals(table)
   # What says how the noise was drawn, or whose rows they are, stays.
   secret = json.loads(ledger[1])["secret"]

@@ -86,17 +86,7 @@ def conform(log: Log, declared: Declared) -> Log:
     values = table.column(at).cast(pa.string())
     table = table.set_column(at, table.column_names[at], values)
   log = log._replace(table=table)
-  known = pa.array(["\0".join(pair) for pair in _pairs(declared)])
-  found = log.column("type"), log.column("category")
-  pairs = pc.binary_join_element_wise(*found, "\0")
-  bad = pc.invert(pc.is_in(pairs, known)).to_numpy()
-  if bad.any():
-    row = int(np.argmax(bad))
-    what, where = (column[row].as_py() for column in found)
-    raise ValueError(
-      f"the log has an event of type {what!r} and category {where!r}, which is"
-      " not declared of it"
-    )
+  _check_kinds(table, declared)
   if log.day != frame(declared, table.column_names).day:
     raise ValueError(
       "of the log and what is declared of it one has dates, the other numbers"
@@ -123,6 +113,71 @@ def frame(declared: Declared, names: list[str]) -> Log:
     pa.array(np.zeros(2 * num)),
   ]
   return events.make(pa.table(dict(zip(names, columns, strict=True))))
+
+
+def check(
+  made: pa.Table, declared: Declared, names: list[str], sequences: int
+) -> None:
+  """Raises ValueError unless rows may be of sequences that were generated.
+
+  Args:
+    made: rows, as `event_codes.decode` makes them of a `frame`.
+    declared: of a log.
+    names: of its five columns.
+    sequences: how many there are at most.
+  """
+  near = frame(declared, names)
+  if made.schema != near.table.schema:
+    raise ValueError(
+      f"the rows have the columns {_said(made)}, what is declared makes"
+      f" {_said(near.table)}"
+    )
+  user, _, _, time, amount = (made.column(name) for name in names)
+  ids = events.new_ids(near.column("user"), sequences)
+  _refuse(pc.is_in(user, ids), user, "which is no made-up user")
+  _check_kinds(made, declared)
+  moments = _moments(declared)
+  first, second, last = moments.cast(pa.int64()).to_numpy()
+  at = time.cast(moments.type).cast(pa.int64()).to_numpy()
+  there = (first <= at) & (at <= last) & ((at - first) % (second - first) == 0)
+  _refuse(there, time, "which is no declared moment")
+  paid = amount.to_numpy()
+  there = (paid >= 0) & (paid <= declared.amounts[-1])
+  there &= np.round(paid, declared.decimals) == paid
+  _refuse(there, amount, "which is no declared amount")
+
+
+def _said(table: pa.Table) -> str:
+  return ", ".join(f"{field.name}: {field.type}" for field in table.schema)
+
+
+def _refuse(valid: Any, values: pa.ChunkedArray, why: str) -> None:
+  """Raises ValueError for the first value that is not valid."""
+  bad = ~np.asarray(valid).astype(bool)
+  if bad.any():
+    raise ValueError(f"the rows have {values[int(np.argmax(bad))]!s}, {why}")
+
+
+def _check_kinds(table: pa.Table, declared: Declared) -> None:
+  """Raises ValueError for an event that is not declared.
+
+  Args:
+    table: of which the second column has types, the third categories, as text.
+    declared: of the log.
+  """
+  known = pa.array(["\0".join(pair) for pair in _pairs(declared)])
+  found = tuple(
+    table.column(EVENT_ROLES.index(role)) for role in ("type", "category")
+  )
+  pairs = pc.binary_join_element_wise(*found, "\0")
+  bad = pc.invert(pc.is_in(pairs, known)).to_numpy()
+  if bad.any():
+    row = int(np.argmax(bad))
+    what, where = (column[row].as_py() for column in found)
+    raise ValueError(
+      f"the log has an event of type {what!r} and category {where!r}, which is"
+      " not declared of it"
+    )
 
 
 def _pairs(declared: Declared) -> list[tuple[str, str]]:

@@ -134,20 +134,20 @@ def copies(
     return {"copies": 0.0, "copied_runs": 0.0}
   kind = sequences[:, _RUN:, 0]  # of the last event of each run
   there = (kind >= 0) & (kind < meaning.sizes[0] - 1)
-  found = np.isin(_runs(sequences[:, 1:]), _runs(train[None])) & there
-  runs = there.sum(axis=1)
-  whole = (found.sum(axis=1) == runs)[runs > 0]
+  found = np.isin(runs(sequences[:, 1:], _RUN), runs(train[None], _RUN)) & there
+  num = there.sum(axis=1)
+  whole = (found.sum(axis=1) == num)[num > 0]
   return {
     "copies": float(whole.sum() / max(len(whole), 1)),
-    "copied_runs": float(found.sum() / max(runs.sum(), 1)),
+    "copied_runs": float(found.sum() / max(num.sum(), 1)),
   }
 
 
-def _runs(codes: np.ndarray) -> np.ndarray:
-  """Each run of 8 events as a hash of 64 bits. [N, L, 3] -> [N, L - 7]."""
-  odd = np.random.default_rng(0).integers(2**62, size=(_RUN, 3)) * 2 + 1
+def runs(codes: np.ndarray, events: int) -> np.ndarray:
+  """Each run of R events as a hash of 64 bits. [N, L, 3] -> [N, L - R + 1]."""
+  odd = np.random.default_rng(0).integers(2**62, size=(events, 3)) * 2 + 1
   # Along the window; sums wrap around, as those of a hash may.
-  windows = np.lib.stride_tricks.sliding_window_view(codes, _RUN, axis=1)
+  windows = np.lib.stride_tricks.sliding_window_view(codes, events, axis=1)
   mixed = (windows.astype(np.int64) + 2) ** 3 * odd.T
   return mixed.sum(axis=(-1, -2))
 

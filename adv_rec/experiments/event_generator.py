@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +32,7 @@ from adv_rec.models.events import (
 )
 from adv_rec.training import parallel
 from adv_rec.training.loop import Schedule
-from adv_rec.types import Game, State
+from adv_rec.types import Game, Params, State
 
 MODELS = ("recurrent", "markov", "independent")
 _CHUNK = 512  # sequences of one compiled call; part of what a seed means
@@ -141,23 +142,24 @@ def sampler(model: Any, length: int) -> Callable[[State, int, int], np.ndarray]:
   on how many devices there are.
   """
 
-  @jax.jit
-  def chunk(params, key):
-    drawn = rollout(model, params, key, _CHUNK, length)
-    return to_codes(drawn, model.sizes)
-
   def draw(state: State, num: int, seed: int) -> np.ndarray:
     if num < 1:
       raise ValueError(f"rows is {num}: ask for at least 1 sequence")
     params = jax.device_get(state.params["generator"])
     key = jax.random.key(seed)
     made = [
-      np.asarray(chunk(params, jax.random.fold_in(key, i)))
+      np.asarray(_chunk(model, params, jax.random.fold_in(key, i), length))
       for i in range(-(-num // _CHUNK))
     ]
     return np.concatenate(made)[:num]
 
   return draw
+
+
+@functools.partial(jax.jit, static_argnames=("model", "length"))
+def _chunk(model: Any, params: Params, key: jax.Array, length: int):
+  """Compiled once for all experiments of one model."""
+  return to_codes(rollout(model, params, key, _CHUNK, length), model.sizes)
 
 
 def kept_log(

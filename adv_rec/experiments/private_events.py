@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from adv_rec.data import declared_events, event_codes
+from adv_rec.data.declared_events import Declared
 from adv_rec.data.events import Log
 from adv_rec.experiments import (
   event_generator,
@@ -78,7 +79,7 @@ def private_config() -> Config:
 def sequences(config: Config, workdir: pathlib.Path) -> Experiment:
   """A private generator of sequences; see the top of this file."""
   check(config)
-  data = _prepared(config, workdir)
+  data = prepared(config, workdir)
   sizes, length = Sizes(*data.coding.sizes), config.model.length
   model: Any = event_generator.make_model(config, sizes)
   folder, train = workdir / "privacy", data.parts["train"]
@@ -125,10 +126,19 @@ def sequences(config: Config, workdir: pathlib.Path) -> Experiment:
   )
 
 
-def _prepared(config: Config, workdir: pathlib.Path) -> Data:
-  """The log as it is declared; what is shown of it is the declared only."""
+def declared_of(config: Config) -> Declared:
+  """What is declared of the log of a config.
+
+  Raises:
+    ValueError: the file is not as it should be.
+  """
   path = config.data.declared
-  declared = declared_events.load(path) if path else declared_events.JOURNEY
+  return declared_events.load(path) if path else declared_events.JOURNEY
+
+
+def prepared(config: Config, workdir: pathlib.Path) -> Data:
+  """The log as it is declared; what is shown of it is the declared only."""
+  declared = declared_of(config)
 
   def split(log: Log) -> dict[str, Log]:
     log = declared_events.conform(log, declared)

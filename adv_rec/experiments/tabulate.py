@@ -31,7 +31,8 @@ def summarize(
     row has "method", "kind" ("published" or "measured"), "metrics" (means)
     and, if it is ours, "sd" over seeds, "seeds", "by_seed" (seed -> metrics),
     "config", "options", "commit", "device" and "wall_seconds" (mean), and
-    "dataset" where rows have data of their own. Where the table has pairs, "paired": see `_paired`.
+    "dataset" where rows have data of their own. Where the table has pairs,
+    "paired": see `_paired`.
 
   Raises:
     ValueError: a result lacks a metric of the table, or runs that are to be

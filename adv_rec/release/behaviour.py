@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,13 @@ import pyarrow.parquet as pq
 
 from adv_rec.data import dataset as prepared
 from adv_rec.data import writer
-from adv_rec.data.tabular import Column, Schema
+from adv_rec.data.tabular import Column
 from adv_rec.evaluation import audit_histories
 from adv_rec.experiments import private_behaviour
 from adv_rec.experiments.experiment import Experiment, write_json
 from adv_rec.experiments.options import Config
 from adv_rec.models import fold_in
-from adv_rec.release import measured, rows
+from adv_rec.release import declares, measured, rows
 from adv_rec.release.claims import Claim
 from adv_rec.release.subject import Options, Subject
 from adv_rec.types import State
@@ -87,7 +87,7 @@ def subject(config: Config, options: Options) -> Subject:
     shown=_shown,
     declared=lambda workdir: _declared(config, workdir),
     learnt=lambda result: int(result["dataset"]["counts"]["users"]),
-    rows=lambda workdir, wanted: _rows(workdir),
+    rows=lambda workdir, wanted: rows.made(workdir / _MADE),
     outside=outside,
     free={
       "bound of a history": f"declared: at most {most} items count, which of"
@@ -134,12 +134,12 @@ def _shown(built: Experiment, state: State, workdir: pathlib.Path) -> pa.Table:
   return pq.read_table(workdir / _MADE)
 
 
-def _declared(config: Config, workdir: pathlib.Path) -> tuple[Schema, int]:
+def _declared(config: Config, workdir: pathlib.Path) -> dict[str, Any]:
   """Users from 0 on, items of the catalogue."""
   ids = pq.read_table(workdir / "data" / "items.parquet")["id"].to_numpy()
   there = pq.ParquetFile(workdir / "data" / "users.parquet").metadata.num_rows
   users = config.users or there
-  return (
+  schema = (
     Column("user", "integer", "int32", low=0, high=users - 1),
     Column(
       "item",
@@ -147,15 +147,8 @@ def _declared(config: Config, workdir: pathlib.Path) -> tuple[Schema, int]:
       str(pa.array(ids[:1]).type),
       categories=tuple(np.sort(ids).tolist()),
     ),
-  ), users
-
-
-def _rows(workdir: pathlib.Path) -> tuple[int, Iterator[pa.Table]]:
-  file = pq.ParquetFile(workdir / _MADE)
-  chunks = file.iter_batches(rows.CHUNK)
-  return file.metadata.num_rows, (
-    pa.Table.from_batches([chunk]) for chunk in chunks
   )
+  return declares.table(schema, users)
 
 
 def _outside(

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from adv_rec.data.tabular import Schema
 from adv_rec.experiments.options import Config
 from adv_rec.privacy import accounting
 from adv_rec.privacy.accounting import Gaussian
@@ -47,7 +46,7 @@ _LIMITS = (
 def card(
   subject: Subject,
   config: Config,
-  declared: tuple[Schema, int],
+  declared: Mapping[str, Any],
   claim: Claim,
   probes: Mapping[str, Any],
   rows: int,
@@ -60,7 +59,7 @@ def card(
   Args:
     subject: of the release.
     config: of the run.
-    declared: schema of the rows, and values of a number.
+    declared: of the rows, see `release.declares`.
     claim: of the run's ledger.
     probes: of `rehearsal.rehearse`.
     rows: that are released.
@@ -68,7 +67,7 @@ def card(
     steps: of training.
     outside: what was measured with real rows; None to leave it out.
   """
-  b, (schema, bins) = claim.budget, declared
+  b = claim.budget
   one = b.unit.replace(", ", " with ")  # "user, all rows" in a sentence
   return {
     "version": VERSION,
@@ -76,8 +75,7 @@ def card(
       "name": subject.name,
       "of": subject.units,
       "rows": rows,
-      "bins": bins,
-      "columns": [column._asdict() for column in schema],
+      **declared,
     },
     "guarantee": {
       "epsilon": claim.epsilon,

@@ -11,7 +11,8 @@ Any experiment can be released that is private by the contract of
 workdir/data with the rows, and in its `Experiment` a probe of each spend. What
 is released is a `Subject`: a `table` has a declared schema, and its experiment
 a `sample`; `behaviour` is the made-up users of
-`experiments/private_behaviour.py`.
+`experiments/private_behaviour.py`, `sequences` the made-up households of
+`experiments/private_events.py`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,15 @@ from typing import Any
 from adv_rec.data import atomic
 from adv_rec.experiments import experiment
 from adv_rec.experiments.options import Config
-from adv_rec.release import behaviour, claims, rows, table, verify
+from adv_rec.release import (
+  behaviour,
+  claims,
+  declares,
+  rows,
+  sequences,
+  table,
+  verify,
+)
 from adv_rec.release import card as cards
 from adv_rec.release.claims import Claim
 from adv_rec.release.rehearsal import rehearse
@@ -68,16 +77,16 @@ def release(
     rehearsed, probed = rehearse(subject, pathlib.Path(scratch), _CONFIDENCE)
   result = experiment.run(config, workdir, progress=options.progress)
   claim = claims.read(workdir)
-  _check_run(config, workdir, claim, rehearsed, result)
-  declared = subject.declared(workdir)
   learnt = subject.learnt(result)
+  _check_run(config, workdir, claim, rehearsed, int(result["steps"]), learnt)
+  declared = subject.declared(workdir)
   count, chunks = subject.rows(workdir, options.rows or learnt)
 
   def fill(place: pathlib.Path) -> None:
     (place / "data").mkdir()
     kinds = ("parquet", "csv") if options.csv else ("parquet",)
     paths = [place / "data" / f"{subject.name}.{kind}" for kind in kinds]
-    check = rows.checker(*declared)
+    check = declares.read(declared).check
     rows.write(chunks, count, check, paths, options.progress)
     _logger.info("attacks and utility")
     (workdir / "release").mkdir(exist_ok=True)
@@ -187,9 +196,11 @@ def _subject(config: Config, options: Options) -> Subject:
     return table.subject(config, options)
   if "design" in config:
     return behaviour.subject(config, options)
+  if "declared" in config.data:
+    return sequences.subject(config, options)
   raise ValueError(
     f"config {config.name!r}: what it makes is neither rows of a declared table"
-    " nor made-up users, and cannot be released"
+    " nor made-up users or their events, and cannot be released"
   )
 
 
@@ -198,7 +209,8 @@ def _check_run(
   workdir: pathlib.Path,
   claim: Claim,
   rehearsed: Claim,
-  result: dict[str, Any],
+  steps: int,
+  learnt: int,
 ) -> None:
   """What the run has done is what was rehearsed, and is over."""
   asked = (config.privacy.epsilon, config.privacy.delta)
@@ -216,7 +228,6 @@ def _check_run(
       f"{workdir / 'privacy' / 'secret'} is still there: who finds it takes the"
       " noise off again; nothing is released before the run destroys it"
     )
-  steps, units = int(result["steps"]), result["dataset"]["counts"]["train"]
   for name, spend in claim.spends.items():
     planned = rehearsed.spends[name]
     if spend.sampler != planned.sampler:
@@ -226,10 +237,10 @@ def _check_run(
       )
     if spend.sampler == "all":
       continue
-    if claim.budget.unit == "row" and spend.units != units:
+    if spend.units != learnt:
       raise ValueError(
-        f"the spend {name!r} is of {spend.units} units, and {units} were learnt"
-        " from"
+        f"the spend {name!r} is of {spend.units} units, and {learnt} were"
+        " learnt from"
       )
     if spend.count < steps * config.get("updates", 1):
       raise ValueError(

@@ -29,7 +29,7 @@ from adv_rec.experiments import experiment
 from adv_rec.experiments.experiment import Experiment
 from adv_rec.privacy import accounting, probes
 from adv_rec.privacy.accounting import Gaussian
-from adv_rec.release import claims, rows
+from adv_rec.release import claims, declares
 from adv_rec.release.claims import Claim
 from adv_rec.release.subject import Subject
 from adv_rec.training.step import init_state
@@ -61,13 +61,16 @@ def rehearse(
     ValueError: what the rehearsal finds wrong, in one line.
   """
   _logger.info("rehearsal on made-up %s", subject.units)
-  built = []
-  for name, narrow in (("one", False), ("again", False), (_NARROW, True)):
+
+  def build(name: str, narrow: bool) -> tuple[Experiment, pathlib.Path]:
     config = subject.made_up(folder, name, narrow)
-    built.append((experiment.build(config, folder / name), folder / name))
-  first, claim = built[0][0], claims.read(folder / "one")
+    return experiment.build(config, folder / name), folder / name
+
+  one = build("one", False)
+  first, claim = one[0], claims.read(one[1])
   _check_names(first, claim)
-  shown = [_shown(subject, *each) for each in built]
+  others = build("again", False), build(_NARROW, True)
+  shown = [_shown(subject, *each) for each in (one, *others)]
   _check_preprocessing(subject, folder / _NARROW, shown)
   for name, spend in claim.spends.items():
     if spend.sampler == "poisson":
@@ -110,7 +113,7 @@ def _check_preprocessing(
       )
   made = shown[2][_SAMPLE]
   try:
-    rows.checker(*subject.declared(workdir))(made)
+    declares.read(subject.declared(workdir)).check(made)
   except ValueError as error:
     raise ValueError(
       f"what is generated is not as declared, {told}: {error}"

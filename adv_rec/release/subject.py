@@ -1,4 +1,4 @@
-"""What a release is of: rows of a table, or made-up users."""
+"""What a release is of: rows of a table, made-up users, their events."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from adv_rec.data.tabular import Schema
 from adv_rec.experiments.experiment import Experiment
 from adv_rec.experiments.options import Config
 from adv_rec.release.claims import Claim
@@ -43,12 +42,12 @@ class Subject(NamedTuple):
 
   Attributes:
     name: of its files.
-    units: what was learnt from, in a word: "rows", "users".
+    units: what was learnt from, in a word: "rows", "users", "households".
     made_up: (folder, name, whether of half of what may occur) -> the config of
       a run on units that are nobody's, which are written to the folder.
     shown: (experiment, state, workdir) -> rows as such a run would release.
-    declared: workdir -> (schema of the rows, values of a number); nothing of it
-      is learnt from the rows.
+    declared: workdir -> what is declared of the rows (`release.declares`);
+      nothing of it is learnt from them.
     learnt: result of a run -> units that were learnt from.
     rows: (workdir, how many are wanted) -> (how many there are, chunks).
     outside: (file of rows, workdir, result, claim) -> what is measured with
@@ -63,7 +62,7 @@ class Subject(NamedTuple):
   units: str
   made_up: Callable[[pathlib.Path, str, bool], Config]
   shown: Callable[[Experiment, State, pathlib.Path], pa.Table]
-  declared: Callable[[pathlib.Path], tuple[Schema, int]]
+  declared: Callable[[pathlib.Path], dict[str, Any]]
   learnt: Callable[[Mapping[str, Any]], int]
   rows: Callable[[pathlib.Path, int], tuple[int, Iterator[pa.Table]]]
   outside: Callable[

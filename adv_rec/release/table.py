@@ -16,7 +16,7 @@ from adv_rec.data.tabular import Schema
 from adv_rec.experiments import experiment, released
 from adv_rec.experiments.experiment import Experiment
 from adv_rec.experiments.options import Config
-from adv_rec.release import measured, rows
+from adv_rec.release import declares, measured, rows
 from adv_rec.release.claims import Claim
 from adv_rec.release.subject import Options, Subject
 from adv_rec.types import State
@@ -64,7 +64,7 @@ def subject(config: Config, options: Options) -> Subject:
   ) -> dict[str, Any]:
     del result  # measured anew, on the rows that are released
     return measured.outside(
-      rows.table(path, schema, _AUDITED),
+      rows.table(path, _AUDITED),
       _real(config, schema, workdir, "train"),
       _real(config, schema, workdir, "holdout"),
       workdir / "release",
@@ -81,7 +81,7 @@ def subject(config: Config, options: Options) -> Subject:
     units="rows",
     made_up=made_up,
     shown=_shown,
-    declared=lambda workdir: (schema, config.data.bins),
+    declared=lambda workdir: declares.table(schema, config.data.bins),
     learnt=lambda result: int(result["dataset"]["counts"]["train"]),
     rows=drawn,
     outside=outside,

@@ -8,17 +8,22 @@ import pathlib
 import re
 from typing import Any
 
-from adv_rec.data.tabular import Column, Schema
-from adv_rec.experiments.private_behaviour import UNIT
+from adv_rec.experiments import private_behaviour, private_sequences
 from adv_rec.privacy.accounting import Gaussian
 from adv_rec.privacy.ledger import Budget
-from adv_rec.release import claims, rows
+from adv_rec.release import claims, declares, rows
 from adv_rec.report import card as page
 
 VERSION = 1
 NAME = "verify.json"
 _PART = re.compile(r"data/[^/]+\.(parquet|csv)|card\.(json|html)")
 _DIGITS = 1e-6  # of epsilon, relative: other versions round in other ways
+# What was learnt from -> what the guarantee must be of.
+_UNITS = {
+  "rows": "row",
+  "users": private_behaviour.UNIT,
+  "households": private_sequences.UNIT,
+}
 
 
 def verify(folder: pathlib.Path) -> dict[str, Any]:
@@ -41,11 +46,11 @@ def verify(folder: pathlib.Path) -> dict[str, Any]:
   _check_files(folder, manifest.get("files") or {})
   found = card(folder)
   try:
-    claim, schema = _claim(found, folder), schema_of(found)
+    claim, rows_are = _claim(found, folder), declares.read(found["table"])
     total, said = float(found["guarantee"]["epsilon"]), manifest["epsilon"]
-    num, bins = int(found["table"]["rows"]), int(found["table"]["bins"])
+    num = int(found["table"]["rows"])
     probed = set(found["probes"])
-    of, unit = found["table"]["of"], claim.budget.unit
+    of, asked = found["table"]["of"], _UNITS[found["table"]["of"]]
   except (KeyError, TypeError, AttributeError) as error:
     raise ValueError(
       f"{folder / 'card.json'} is not a card: {error!r}"
@@ -56,10 +61,10 @@ def verify(folder: pathlib.Path) -> dict[str, Any]:
         f"{folder / place} says epsilon {value:.6g}, and the ledger on the card"
         f" makes {claim.epsilon:.6g}"
       )
-  if of == "users" and unit != UNIT:
+  if claim.budget.unit != asked:
     raise ValueError(
-      f"{folder / 'card.json'}: the rows are of made-up users, and the"
-      f" guarantee is of one {unit!r}, not of {UNIT!r}"
+      f"{folder / 'card.json'}: what is released is made of {of}, and the"
+      f" guarantee is of one {claim.budget.unit!r}, not of {asked!r}"
     )
   if set(claim.spends) != probed:
     raise ValueError(
@@ -68,26 +73,17 @@ def verify(folder: pathlib.Path) -> dict[str, Any]:
     )
   if page.page(found) != (folder / "card.html").read_text("utf-8"):
     raise ValueError(f"{folder / 'card.html'} is not the page of card.json")
-  check = rows.checker(schema, bins)
   for path in sorted((folder / "data").iterdir()):
     there = 0
-    for chunk in rows.read(path, schema):
+    for chunk in rows.read(path, rows_are.types):
       try:
-        check(chunk)
+        rows_are.check(chunk)
       except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
       there += chunk.num_rows
     if there != num:
       raise ValueError(f"{path} has {there} rows, the card says {num}")
   return found
-
-
-def schema_of(card: dict[str, Any]) -> Schema:
-  """The schema that a card declares."""
-  return tuple(
-    Column(**{**column, "categories": tuple(column["categories"])})
-    for column in card["table"]["columns"]
-  )
 
 
 def card(folder: pathlib.Path) -> dict[str, Any]:

@@ -167,13 +167,14 @@ def _chart(columns: Mapping[str, Mapping[str, float]]) -> str:
 def _columns(table: Mapping[str, Any]) -> str:
   rows = []
   for column in table["columns"]:
-    what = (
-      f"{len(column['categories'])} categories"
-      if column["kind"] == "category"
-      else f"{column['low']:g} to {column['high']:g}, {table['bins']} values at"
-      " most"
-    )
-    missing = "may be missing" if column["nulls"] else ""
+    if "declared" in column:
+      what = column["declared"]
+    elif column["kind"] == "category":
+      what = f"{len(column['categories'])} categories"
+    else:
+      ends = f"{column['low']:g} to {column['high']:g}"
+      what = f"{ends}, {table['bins']} values at most"
+    missing = "may be missing" if column.get("nulls") else ""
     rows.append([column["name"], column["type"], what, missing])
   return _table(["column", "type", "declared", ""], rows)
 

@@ -8,7 +8,7 @@ Needs `pip install '.[private]'`. A log of your own, with what is declared of it
 
   python scripts/train.py --config=configs/private/events.py:data.path=log.csv,data.declared=log.json,data.columns.user=customer --workdir=/tmp/private_own
 
-workdir/synthetic.parquet is the release; workdir/privacy/ledger.jsonl says what was spent. model.kind=markov is a chain of noisy counts, the bar. privacy.enabled=False learns without clip, noise and ledger, to compare with. Ours: see docs/results.md (generated).
+workdir/synthetic.parquet is the release, of which configs/release/events.py makes a folder to hand on; workdir/privacy/ledger.jsonl says what was spent. model.kind=markov is a chain of noisy counts, the bar. privacy.enabled=False learns without clip, noise and ledger, to compare with. Ours: see docs/results.md (generated).
 """
 
 from adv_rec.experiments import options, private_events
