@@ -149,9 +149,11 @@ def gradients_of_any_norm(patch):
   )
 
 
+# The rows of two secrets may be the same ones where noise is next to nothing.
+NO_NOISE = "contradicts the claim: the probe of 'counts'|and not on the noise"
 BROKEN = {
-  no_noise_on_counts: (CHAIN, "the probe of 'counts'|not on the noise"),
-  counts_of_any_norm: (CHAIN, "contradicts the claim: the probe of 'counts'"),
+  no_noise_on_counts: (CHAIN, NO_NOISE),
+  counts_of_any_norm: (CHAIN, NO_NOISE),
   counts_that_nobody_probes: (CHAIN, "each mechanism needs its line"),
   moments_of_the_log: (CHAIN, "not as declared.*which is no declared moment"),
   no_noise_on_gradients: ({}, "contradicts the claim: the probe of 'training'"),
