@@ -12,8 +12,8 @@ from absl import flags  # noqa: E402
 from adv_rec.data import planted, writer  # noqa: E402
 from adv_rec.data.dataset import PARTS, Dataset  # noqa: E402
 
-# Test modules import it before they name it as a plugin.
-pytest.register_assert_rewrite("release_toy")
+# Helpers with assertions; test modules import them as any other.
+pytest.register_assert_rewrite("release_checks", "release_toy")
 
 
 @pytest.fixture(scope="module")
