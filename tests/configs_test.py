@@ -24,7 +24,8 @@ OTHERWISE = {
   "behaviour": {
     *("dataset", "fit", "top", "rank", "clusters"),
     *("model", "item_exponent", "l2"),
-  }
+  },
+  "events": {"model"},
 }
 
 # What makes a run small, where a config has the option.

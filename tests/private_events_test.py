@@ -381,6 +381,7 @@ def test_without_privacy_nothing_is_written_of_it(folder, tmp_path):
   assert not (tmp_path / "privacy").exists() and not built.probes
 
 
+@pytest.mark.slow
 def test_a_person_trains_and_draws(folder):
   path = ROOT / "configs" / "private" / "events.py"
   arg = ",".join(f"{n}={v}" for n, v in given(folder).items())
