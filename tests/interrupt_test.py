@@ -13,6 +13,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from adv_rec.training import metrics
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -68,6 +70,7 @@ def lines(workdir):
   return path.read_text().count("\n") if path.exists() else 0
 
 
+@pytest.mark.slow
 def test_interrupted_again_and_again(log, tmp_path):
   finish(start(log, tmp_path / "uninterrupted"))
   workdir, rng = tmp_path / "run", random.Random(0)
