@@ -15,7 +15,6 @@ from events_test import NAMES, table
 from programs import ROOT
 from programs import run as run_script
 
-from adv_rec.data import declared_events, event_codes, events
 from adv_rec.data.declared_events import Declared
 from adv_rec.data.event_codes import Sequences
 from adv_rec.data.poisson import Poisson
@@ -58,12 +57,16 @@ def log():
   return pa.concat_tables([rows, pa.table(more).cast(rows.schema)])
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-  place = tmp_path_factory.mktemp("private")
+def write(place):
+  """The log, and what is declared of it. -> the folder."""
   pyarrow.csv.write_csv(log(), place / "log.csv")
   (place / "log.json").write_text(json.dumps(DECLARED._asdict()))
   return place
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+  return write(tmp_path_factory.mktemp("private"))
 
 
 def given(folder, **more):
@@ -90,44 +93,6 @@ def given(folder, **more):
 def config(folder, **more):
   loaded = options.load(ROOT / "configs/private/events.py")
   return options.override(loaded, given(folder, **more))
-
-
-# What is declared.
-
-
-def test_codes_depend_on_the_row_and_on_what_is_declared_alone():
-  whole = declared_events.conform(events.make(log()), DECLARED)
-  coding = declared_events.coding(DECLARED, whole)
-  assert coding.sizes == (len(AISLES) * 2 + 1, 5, 4)
-  rng = np.random.default_rng(0)
-  every = event_codes.encode(whole, coding, rng)
-  few = whole.take(whole.user < 3)
-  codes = event_codes.encode(few, coding, rng).codes
-  np.testing.assert_array_equal(codes, every.codes[: len(codes)])
-  # Days in 0, (0, 1], (1, 3], ...; dollars alike.
-  values = np.array([0, 0.1, 1.9, 3.5, 1000]) * whole.day
-  assert coding.gap.encode(values, rng).tolist() == [0, 1, 2, 3, 4]
-  paid = np.array([0.0, 0.01, 19.0, 10_000.0])
-  assert coding.amount.encode(paid, rng).tolist() == [0, 1, 2, 3]
-  cells = np.repeat([0, 1, 2, 3], 50)
-  again = coding.amount.encode(coding.amount.decode(cells, rng), rng)
-  np.testing.assert_array_equal(again, cells)
-
-
-def test_what_is_not_declared_is_refused(tmp_path):
-  narrow = DECLARED._replace(kinds={"buy": AISLES, "view": ("tea",)})
-  with pytest.raises(
-    ValueError, match=r"type 'view' and category '(milk|soap)'"
-  ):
-    declared_events.conform(events.make(log()), narrow)
-  numbers = DECLARED._replace(first=0, last=100)
-  with pytest.raises(ValueError, match="one has dates, the other numbers"):
-    declared_events.conform(events.make(log()), numbers)
-  for bad in ({"gaps": (1, 2)}, {"last": "2023-01-01"}, {"kinds": {}}):
-    path = tmp_path / "bad.json"
-    path.write_text(json.dumps(DECLARED._asdict() | bad))
-    with pytest.raises(ValueError, match="declares no log of events"):
-      declared_events.load(path)
 
 
 # The gradient.

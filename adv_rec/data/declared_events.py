@@ -54,11 +54,23 @@ def load(path: str | pathlib.Path) -> Declared:
     ValueError: the file is not as it should be.
   """
   try:
-    found = Declared(**json.loads(pathlib.Path(path).read_text("utf-8")))
+    return parse(json.loads(pathlib.Path(path).read_text("utf-8")))
+  except ValueError as error:
+    raise ValueError(f"{path} declares no log of events: {error}") from error
+
+
+def parse(values: Mapping[str, Any]) -> Declared:
+  """What is declared of a log, from JSON values.
+
+  Raises:
+    ValueError: they are not as they should be.
+  """
+  try:
+    found = Declared(**values)
     _coded(found, 1)
     _moments(found)
-  except (ValueError, TypeError, AttributeError, pa.ArrowException) as error:
-    raise ValueError(f"{path} declares no log of events: {error}") from error
+  except (TypeError, AttributeError, LookupError, pa.ArrowException) as error:
+    raise ValueError(f"{error}") from error
   return found
 
 

@@ -26,7 +26,7 @@ from adv_rec.experiments.options import Config
 from adv_rec.models import fold_in
 from adv_rec.release import declares, measured, rows
 from adv_rec.release.claims import Claim
-from adv_rec.release.subject import Options, Subject
+from adv_rec.release.subject import Options, Subject, check_log
 from adv_rec.types import State
 
 _REHEARSED = 500  # made-up users and items, or more if the recommender needs it
@@ -55,16 +55,11 @@ def subject(config: Config, options: Options) -> Subject:
   Raises:
     ValueError: an option that has no meaning for made-up users.
   """
-  if options.rows:
-    raise ValueError(
-      f"--rows={options.rows}: made-up users are drawn by the run; say how many"
-      " by the config option users=N"
-    )
-  if options.drop:
-    raise ValueError(
-      f"--drop={','.join(options.drop)}: of a log only the columns of"
-      " data.columns are read; leave the flag out"
-    )
+  check_log(
+    options,
+    "made-up users are drawn by the run; say how many by the config option"
+    " users=N",
+  )
   if config.users == 1:
     raise ValueError("config option users=1: ask for at least 2, or 0")
 

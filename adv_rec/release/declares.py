@@ -34,12 +34,11 @@ def read(says: Mapping[str, Any]) -> Declares:
   """What `table` or `events` has said, or the part "table" of a card.
 
   Raises:
-    KeyError, TypeError, ValueError, AttributeError: it says nothing of the
-      kind.
+    KeyError, TypeError, ValueError, AttributeError: it declares no rows.
   """
   if "events" in says:
     names = [column["name"] for column in says["columns"]]
-    given = Declared(**says["events"])
+    given = declared_events.parse(says["events"])
     households = int(says["sequences"])
     found = declared_events.frame(given, names).table.schema
     return Declares(

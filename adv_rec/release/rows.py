@@ -98,7 +98,7 @@ def made(path: pathlib.Path) -> tuple[int, Iterator[pa.Table]]:
 def table(path: pathlib.Path, most: int) -> pa.Table:
   """The first rows of a released file (Parquet), whole chunks of it."""
   found, rows = [], 0
-  for chunk in read(path, {}):
+  for chunk in made(path)[1]:
     found.append(chunk)
     rows += chunk.num_rows
     if rows >= most:

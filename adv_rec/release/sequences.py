@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from adv_rec.data import declared_events, event_codes, events
 from adv_rec.data.declared_events import Declared
+from adv_rec.data.events import Log
 from adv_rec.data.values import EVENT_ROLES
 from adv_rec.evaluation import audit_sequences
 from adv_rec.experiments import private_events, private_sequences
@@ -25,7 +26,7 @@ from adv_rec.experiments.experiment import Experiment, write_json
 from adv_rec.experiments.options import Config
 from adv_rec.release import declares, measured, rows
 from adv_rec.release.claims import Claim
-from adv_rec.release.subject import Options, Subject
+from adv_rec.release.subject import Options, Subject, check_log
 from adv_rec.types import State
 
 _REHEARSED = 500  # made-up households, or more if a batch needs them
@@ -55,16 +56,11 @@ def subject(config: Config, options: Options) -> Subject:
       not as declared.
     FileNotFoundError: there is no such log.
   """
-  if options.rows:
-    raise ValueError(
-      f"--rows={options.rows}: the run draws a sequence for each household that"
-      " it learnt from; leave the flag out"
-    )
-  if options.drop:
-    raise ValueError(
-      f"--drop={','.join(options.drop)}: of a log only the columns of"
-      " data.columns are read; leave the flag out"
-    )
+  check_log(
+    options,
+    "the run draws a sequence for each household that it learnt from; leave"
+    " the flag out",
+  )
   private_events.check(config)
   given = private_events.declared_of(config)
   if config.data.path:  # before a rehearsal, which takes longer
@@ -88,12 +84,10 @@ def subject(config: Config, options: Options) -> Subject:
       config, given, folder / f"{name}.parquet", narrow
     ),
     shown=lambda built, state, workdir: _shown(
-      built, state, _households(config, workdir)
+      built, state, _households(config, events.load(workdir / "data"))
     ),
-    declared=lambda workdir: declares.events(
-      given,
-      events.load(workdir / "data").table.column_names,
-      _households(config, workdir),
+    declared=lambda workdir: _declared(
+      config, given, events.load(workdir / "data")
     ),
     learnt=lambda result: int(result["dataset"]["counts"]["train users"]),
     rows=lambda workdir, wanted: rows.made(workdir / _MADE),
@@ -112,9 +106,13 @@ def subject(config: Config, options: Options) -> Subject:
   )
 
 
-def _households(config: Config, workdir: pathlib.Path) -> int:
+def _declared(config: Config, given: Declared, log: Log) -> dict[str, Any]:
+  names = log.table.column_names
+  return declares.events(given, names, _households(config, log))
+
+
+def _households(config: Config, log: Log) -> int:
   """That are learnt from."""
-  log = events.load(workdir / "data")
   return int((part_of_users(log.num_users, config.data.holdout) == 0).sum())
 
 

@@ -37,6 +37,25 @@ class Options(NamedTuple):
   progress: bool = True
 
 
+def check_log(options: Options, rows: str) -> None:
+  """Refuses options that mean nothing where a log was learnt from.
+
+  Args:
+    options: of the release.
+    rows: what to do instead of asking for a number of rows.
+
+  Raises:
+    ValueError: one of them is set.
+  """
+  if options.rows:
+    raise ValueError(f"--rows={options.rows}: {rows}")
+  if options.drop:
+    raise ValueError(
+      f"--drop={','.join(options.drop)}: of a log only the columns of"
+      " data.columns are read; leave the flag out"
+    )
+
+
 class Subject(NamedTuple):
   """What a release is of; all else of a release does not know the difference.
 
